@@ -1,6 +1,7 @@
 """Application configuration."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_delete, post_save
 
 
 class StorageConfig(AppConfig):
@@ -8,3 +9,13 @@ class StorageConfig(AppConfig):
 
     name = "storage"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Let a changed token or user count at once in this process."""
+        # Models cannot be imported before the registry is ready.
+        from storage.api_tokens import forget_verified
+        from storage.models import ApiToken, User
+
+        for model in (ApiToken, User):
+            post_save.connect(forget_verified, sender=model)
+            post_delete.connect(forget_verified, sender=model)

@@ -1,0 +1,322 @@
+"""Who is calling: one answer for REST, SSE and sockets.
+
+The credential alone decides; what a payload claims never counts. Tokens are bytes
+from here on: a header may hold any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from rest_framework import exceptions, status
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from nodetool_site.lib.db import db
+from storage import api_tokens
+from storage.failed_attempts import FailedAttempts
+from storage.models.user import DEFAULT_USER_ID
+from storage.static_token import is_static_token, static_tokens
+
+Scope: TypeAlias = MutableMapping[str, Any]
+RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
+
+OPEN_PROVIDERS = ("none", "local")
+ENFORCING_PROVIDERS = ("static", "multi_user")
+PROVIDERS = (*OPEN_PROVIDERS, *ENFORCING_PROVIDERS)
+HTTP_QUERY = (b"api_key",)
+SOCKET_QUERY = (b"api_key", b"token")
+CLOSE_POLICY = 1008
+
+failed_attempts = FailedAttempts()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The caller. Stands in for a user row wherever an id is all that is needed."""
+
+    user_id: str
+    is_staff: bool = False
+
+    is_authenticated: ClassVar[bool] = True
+    is_anonymous: ClassVar[bool] = False
+    is_active: ClassVar[bool] = True
+
+    @property
+    def id(self) -> str:
+        """The user's id."""
+        return self.user_id
+
+    @property
+    def pk(self) -> str:
+        """The user's id, under the name querysets use."""
+        return self.user_id
+
+
+DEFAULT_IDENTITY = Identity(DEFAULT_USER_ID)
+
+
+class AuthenticationFailed(exceptions.AuthenticationFailed):
+    """The caller did not prove who they are; also the reason of a socket's close."""
+
+    close_reason: ClassVar[str] = "Invalid authentication"
+
+
+class MissingCredential(AuthenticationFailed):
+    """There is no bearer token where one is needed."""
+
+    default_detail = (
+        "Authorization header required. Use 'Authorization: Bearer <token>'."
+    )
+    close_reason = "Missing authentication"
+
+
+class InvalidCredential(AuthenticationFailed):
+    """The token opens nothing."""
+
+    default_detail = "Invalid token"
+
+
+class TooManyFailures(AuthenticationFailed):
+    """This address has presented too many wrong tokens within a minute."""
+
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+    default_detail = "Too many failed authentication attempts"
+    default_code = "throttled"
+
+    def __init__(self, wait: int) -> None:
+        super().__init__()
+        self.wait = wait
+
+
+def provider() -> str:
+    """Return the configured provider.
+
+    Raises:
+        ImproperlyConfigured: it is not one of ``PROVIDERS``.
+    """
+    name: str = settings.AUTH_PROVIDER
+    if name not in PROVIDERS:
+        allowed = ", ".join(PROVIDERS)
+        raise ImproperlyConfigured(
+            f"AUTH_PROVIDER '{name}' is not available; choose one of: {allowed}."
+        )
+    return name
+
+
+def is_enforced() -> bool:
+    """Tell whether callers must present a credential."""
+    return provider() in ENFORCING_PROVIDERS
+
+
+async def authenticate(
+    headers: RawHeaders, query: bytes = b"", *, allow_query: bool, address: str = ""
+) -> Identity:
+    """Return the caller of an HTTP request.
+
+    ``headers`` and ``query`` are those of an ASGI scope. ``allow_query`` lets
+    ``?api_key=`` count where a browser cannot send a header (the job stream).
+
+    Raises:
+        AuthenticationFailed: no credential, a wrong one, or too many of them.
+    """
+    if not is_enforced():
+        return DEFAULT_IDENTITY
+    token = find_token(headers, query, HTTP_QUERY if allow_query else ())
+    return await _verify(token, address)
+
+
+async def authenticate_socket(scope: Scope) -> Identity:
+    """Return the caller of a WebSocket; a failure has its ``close_reason``."""
+    if not is_enforced():
+        return DEFAULT_IDENTITY
+    token = find_token(scope["headers"], scope["query_string"], SOCKET_QUERY)
+    return await _verify(token, client_address(scope))
+
+
+async def identify(request: HttpRequest, *, allow_query: bool = False) -> Identity:
+    """Return the caller of a Django request and keep it for ``BearerAuthentication``.
+
+    Raises:
+        AuthenticationFailed: as ``authenticate`` does.
+    """
+    identity = await authenticate(
+        _raw_headers(request),
+        request.META.get("QUERY_STRING", "").encode("latin-1"),
+        allow_query=allow_query,
+        address=_address(request),
+    )
+    request.identity = identity  # type: ignore[attr-defined]
+    return identity
+
+
+def find_token(
+    headers: RawHeaders, query: bytes, query_names: tuple[bytes, ...]
+) -> bytes | None:
+    """Return the token of the first source that holds one.
+
+    The header comes first, then the query in the order of ``query_names``. Another
+    scheme than Bearer and a malformed header count as missing.
+    """
+    for name, value in headers:
+        if name == b"authorization":
+            words = value.split()
+            if len(words) == 2 and words[0].lower() == b"bearer":
+                return words[1]
+            break
+    for wanted in query_names:
+        for pair in query.split(b"&"):
+            name, _, value = pair.partition(b"=")
+            if name == wanted and value:
+                return unquote_to_bytes(value.replace(b"+", b" "))
+    return None
+
+
+def client_address(scope: Mapping[str, Any]) -> str:
+    """Return the caller's address.
+
+    Behind a trusted proxy that is the last entry of ``X-Forwarded-For``: the one the
+    proxy itself wrote; those before it are the caller's claim.
+    """
+    if settings.TRUST_PROXY_HEADERS:
+        for name, value in scope["headers"]:
+            if name == b"x-forwarded-for":
+                return str(value.decode("latin-1").rpartition(",")[2].strip())
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+async def _verify(token: bytes | None, address: str) -> Identity:
+    identity = _verify_in_memory(token, address)
+    if identity is None and token is not None and provider() == "multi_user":
+        identity = await db(_verify_in_database, token)
+    return _settle(identity, address)
+
+
+def _verify_in_memory(token: bytes | None, address: str) -> Identity | None:
+    """Return the caller as far as no database is needed, None if it is."""
+    wait = failed_attempts.retry_after_s(address, settings.AUTH_FAILURES_PER_MINUTE)
+    if wait:
+        raise TooManyFailures(wait)
+    if not token:
+        raise MissingCredential
+    if is_static_token(token):
+        return DEFAULT_IDENTITY
+    if provider() == "multi_user":
+        owner = api_tokens.verified_tokens.get(api_tokens.hash_token(token))
+        return Identity(*owner) if owner else None
+    return None
+
+
+def _verify_in_database(token: bytes) -> Identity | None:
+    owner = api_tokens.look_up(token)
+    return Identity(*owner) if owner else None
+
+
+def _settle(identity: Identity | None, address: str) -> Identity:
+    if identity is None:
+        failed_attempts.record(address)
+        raise InvalidCredential(
+            "Invalid static token" if provider() == "static" else None
+        )
+    return identity
+
+
+class BearerAuthentication(BaseAuthentication):
+    """DRF's view of ``identify``.
+
+    Async views and the API middleware await ``identify`` first, and this returns
+    what it found; elsewhere (a sync view alone) it verifies in place, which may
+    use the database.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Identity, None] | None:
+        """Return the caller; None where the middleware let a stranger pass."""
+        django_request = request._request  # noqa: SLF001 - DRF has no public name
+        try:
+            identity: Identity | None = django_request.identity  # type: ignore[attr-defined]
+        except AttributeError:
+            identity = _identify_in_place(django_request)
+        return None if identity is None else (identity, None)
+
+    def authenticate_header(self, request: Request) -> str:
+        """Name the scheme for ``WWW-Authenticate``."""
+        return "Bearer"
+
+
+def _identify_in_place(request: HttpRequest) -> Identity:
+    if not is_enforced():
+        return DEFAULT_IDENTITY
+    token = find_token(_raw_headers(request), b"", ())
+    address = _address(request)
+    identity = _verify_in_memory(token, address)
+    if identity is None and token is not None and provider() == "multi_user":
+        identity = _verify_in_database(token)
+    return _settle(identity, address)
+
+
+def _raw_headers(request: HttpRequest) -> RawHeaders:
+    value = request.META.get("HTTP_AUTHORIZATION")
+    return [] if value is None else [(b"authorization", value.encode("latin-1"))]
+
+
+def _address(request: HttpRequest) -> str:
+    scope = getattr(request, "scope", None)
+    if scope is not None:
+        return client_address(scope)
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+class SocketAuthentication:
+    """ASGI middleware: puts ``identity`` into the scope, or accepts and closes.
+
+    Browsers get no status from a refused handshake, but they do get a close code.
+    """
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self.app = app
+
+    async def __call__(
+        self,
+        scope: Scope,
+        receive: Callable[[], Awaitable[Mapping[str, Any]]],
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        """Serve one socket."""
+        try:
+            identity = await authenticate_socket(scope)
+        except AuthenticationFailed as error:
+            await receive()
+            offered = scope.get("subprotocols") or [None]
+            await send({"type": "websocket.accept", "subprotocol": offered[0]})
+            await send(
+                {
+                    "type": "websocket.close",
+                    "code": CLOSE_POLICY,
+                    "reason": error.close_reason,
+                }
+            )
+            return
+        await self.app({**scope, "identity": identity}, receive, send)
+
+
+def check_start(*, is_desktop: bool) -> list[str]:
+    """Return the warnings of the authentication settings.
+
+    Raises:
+        ImproperlyConfigured: the server must not start like this; one line says why.
+    """
+    if not is_enforced():
+        return []
+    if not static_tokens().is_weak:
+        return []
+    problem = "SERVER_AUTH_TOKEN is shorter than 16 characters"
+    if is_desktop:
+        return [f"{problem}: anybody may guess it."]
+    raise ImproperlyConfigured(f"{problem}; choose a longer one.")
