@@ -52,7 +52,7 @@ bench: install ## Measure both modes and write docs/performance.md
 	$(BIN)/python -m tests.services $(BIN)/python -m tests.bench $(ARGS)
 
 lock: install ## Renew requirements.lock from pyproject.toml
-	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
 	  --extra test --extra dev --output-file requirements.lock \
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options pyproject.toml
 
