@@ -1,21 +1,190 @@
-"""Settings: the only reader of the environment."""
+"""Settings: the only reader of the environment.
+
+Every variable has a type and a safe default; docs/settings.md lists them. A value
+from the process wins over ``.env`` in the working directory.
+"""
 
 from pathlib import Path
+from typing import Any
 
-import environ
+from django.core.exceptions import ImproperlyConfigured
 
-env = environ.FileAwareEnv()
+from nodetool_site.lib.environment import Environment, saved_secret
+from nodetool_site.lib.hosts import default_allowed_hosts
+
+env = Environment()
+Environment.read_env(Path.cwd() / ".env")
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- Server
+ENV = env.choice(
+    "ENV",
+    default=env.str("NODETOOL_ENV", default="development"),
+    among=("development", "test", "production"),
+)
+IS_PRODUCTION = ENV == "production"
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="development-only")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-ROOT_URLCONF = "nodetool_site.urls"
-ASGI_APPLICATION = "nodetool_site.asgi.application"
+HOST = env.str("HOST", default="127.0.0.1")
+PORT = env.int("PORT", default=7777)
+SERVER_MODE = env.choice(
+    "NODETOOL_SERVER_MODE",
+    default="private" if IS_PRODUCTION else "desktop",
+    among=("desktop", "editor", "private", "public"),
+).replace("editor", "desktop")
+NODETOOL_API_URL = env.str("NODETOOL_API_URL", default="http://localhost:7777")
+LOG_LEVEL = env.choice(
+    "LOG_LEVEL",
+    default="info",
+    among=("debug", "info", "warning", "error", "critical"),
+).upper()
+TRUST_PROXY_HEADERS = env.bool("TRUST_PROXY_HEADERS", default=False)
+
+# --- Authentication
+AUTH_PROVIDER_CHOSEN = env.str("AUTH_PROVIDER", default="").lower()
+AUTH_PROVIDER = AUTH_PROVIDER_CHOSEN or (
+    "local" if SERVER_MODE == "desktop" else "static"
+)
+SERVER_AUTH_TOKEN = env.str("SERVER_AUTH_TOKEN", default="")
+ALLOWED_HOSTS_CHOSEN = env.words("ALLOWED_HOSTS", default=[])
+ALLOWED_HOSTS = ALLOWED_HOSTS_CHOSEN or default_allowed_hosts(AUTH_PROVIDER)
+CORS_ORIGINS = env.words("CORS_ORIGINS", default=["*"])
+AUTH_USER_MODEL = "storage.User"
+AUTH_FAILURES_PER_MINUTE = env.whole("AUTH_FAILURES_PER_MINUTE", default=20)
+
+# --- Data
+DB_PATH = Path(
+    env.str("DB_PATH", default="~/.local/share/nodetool/nodetool.sqlite3")
+).expanduser()
+DATA_FOLDER = DB_PATH.parent
+ASSET_FOLDER = Path(
+    env.str("ASSET_FOLDER", default="~/.local/share/nodetool/assets")
+).expanduser()
+STORAGE_PUBLIC_READ = env.bool("STORAGE_PUBLIC_READ", default=False)
+STORAGE_LINK_TTL = env.whole("STORAGE_LINK_TTL", default=86_400)
+INLINE_ASSET_LIMIT = env.whole("INLINE_ASSET_LIMIT", default=4 * 1024**2)
+TEMP_ASSET_TTL = env.whole("TEMP_ASSET_TTL", default=86_400)
+
+SQLITE_OPTIONS = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+}
+POSTGRES_OPTIONS = {
+    "connect_timeout": 2,
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+
+
+def _database() -> dict[str, Any]:
+    """Return the database: ``DATABASE_URL``, else ``POSTGRES_DB``, else SQLite."""
+    if env.str("DATABASE_URL", default=""):
+        database = dict(env.db_url("DATABASE_URL"))
+    elif env.str("POSTGRES_DB", default=""):
+        database = {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": env.str("POSTGRES_DB"),
+            "USER": env.str("POSTGRES_USER", default=""),
+            "PASSWORD": env.str("POSTGRES_PASSWORD", default=""),
+            "HOST": env.str("POSTGRES_HOST", default="localhost"),
+            "PORT": env.int("POSTGRES_PORT", default=5432),
+        }
+    else:
+        database = {"ENGINE": "django.db.backends.sqlite3", "NAME": DB_PATH}
+    is_sqlite = database["ENGINE"].endswith("sqlite3")
+    defaults = SQLITE_OPTIONS if is_sqlite else POSTGRES_OPTIONS
+    database["OPTIONS"] = {**defaults, **database.get("OPTIONS", {})}
+    # Threads that use the database are long-lived and drop a broken connection
+    # themselves (lib/db.py), so no connection has an age.
+    database["CONN_MAX_AGE"] = None
+    return database
+
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+IS_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
+
+
+def _secret_key() -> str:
+    key: str = env.str("DJANGO_SECRET_KEY", default="")
+    if key:
+        return key
+    if IS_PRODUCTION:
+        raise ImproperlyConfigured("ENV=production needs DJANGO_SECRET_KEY.")
+    return saved_secret(DATA_FOLDER / "django_secret_key")
+
+
+SECRET_KEY = _secret_key()
+SECRETS_MASTER_KEY = env.str("SECRETS_MASTER_KEY", default="")
+
+# --- Jobs and messaging
+REDIS_URL = env.str("REDIS_URL", default="")
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL)
+CHANNEL_LAYER_URL = env.str("CHANNEL_LAYER_URL", default=REDIS_URL)
+IS_SCALE_OUT = bool(CELERY_BROKER_URL)
+CHANNEL_LAYERS: dict[str, Any] = (
+    {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [CHANNEL_LAYER_URL]},
+        }
+    }
+    if CHANNEL_LAYER_URL
+    else {}
+)
+JOB_EXECUTION_STRATEGY = env.choice(
+    "DEFAULT_EXECUTION_STRATEGY",
+    default=env.str("JOB_EXECUTION_STRATEGY", default="threaded"),
+    among=("threaded", "subprocess", "docker"),
+)
+WORKER_CONCURRENCY = env.whole("WORKER_CONCURRENCY", default=32) or 1
+NODE_PACKAGES = env.words("NODE_PACKAGES", default=[])
+NODETOOL_RUN_TIMEOUT = env.whole("NODETOOL_RUN_TIMEOUT", default=300)
+JOB_TIME_LIMIT = env.whole("JOB_TIME_LIMIT", default=3_600)
+JOB_EVENT_TTL = env.whole("JOB_EVENT_TTL", default=30 * 86_400)
+EVENT_STORE_MAX_BYTES = env.whole("EVENT_STORE_MAX_BYTES", default=10 * 1024**3)
+SSE_SUSPEND_TIMEOUT = env.whole("SSE_SUSPEND_TIMEOUT", default=60)
+KEEPALIVE_SECONDS = env.whole("KEEPALIVE_SECONDS", default=15)
+WS_PING_SECONDS = env.whole("WS_PING_SECONDS", default=25)
+
+# --- Celery (read through the CELERY namespace). The database is the truth: a
+# message is a doorbell, taken early, holds ids only and has no result.
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_DEFAULT_QUEUE = "nodetool"
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_CONCURRENCY = WORKER_CONCURRENCY
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"socket_timeout": 30, "socket_connect_timeout": 2, "socket_keepalive": True}
+    if CELERY_BROKER_URL.startswith("redis")
+    else {}
+)
+
+# --- Limits (0 turns one off)
+MAX_BODY_BYTES = env.whole("MAX_BODY_BYTES", default=10 * 1024**2)
+MAX_UPLOAD_BYTES = env.whole("MAX_UPLOAD_BYTES", default=512 * 1024**2)
+WS_MAX_MESSAGE_BYTES = env.whole("WS_MAX_MESSAGE_BYTES", default=16 * 1024**2)
+WS_MAX_MESSAGES_PER_SECOND = env.whole("WS_MAX_MESSAGES_PER_SECOND", default=50)
+WS_MAX_CONNECTIONS_PER_USER = env.whole("WS_MAX_CONNECTIONS_PER_USER", default=20)
+RATE_LIMIT_PER_MINUTE = env.whole("RATE_LIMIT_PER_MINUTE", default=600)
+RUN_LIMIT_PER_MINUTE = env.whole("RUN_LIMIT_PER_MINUTE", default=60)
+MAX_RUNNING_JOBS_PER_USER = env.whole("MAX_RUNNING_JOBS_PER_USER", default=20)
+MAX_QUEUED_JOBS_PER_USER = env.whole("MAX_QUEUED_JOBS_PER_USER", default=500)
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES or None
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
 
 # --- Applications
 INSTALLED_APPS = [
+    "nodetool_site",  # first: its runserver and its templates win
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -24,29 +193,97 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "channels",
-    "nodetool_site",
     "storage",
     "workflows",
     "jobs",
     "chat",
 ]
+# API paths pass one async middleware; the page middlewares let them through.
 MIDDLEWARE: list[str] = []
-AUTH_USER_MODEL = "storage.User"
-
-# --- Data
-DB_PATH = Path(
-    env.str("DB_PATH", default="~/.local/share/nodetool/nodetool.sqlite3")
-).expanduser()
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": DB_PATH,
+ROOT_URLCONF = "nodetool_site.urls"
+ASGI_APPLICATION = "nodetool_site.asgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
         "OPTIONS": {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
         },
     }
+]
+
+# --- REST
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["nodetool_site.auth.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["nodetool_site.lib.rendering.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["nodetool_site.lib.rendering.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": (
+        "nodetool_site.lib.rendering.IgnoreAcceptNegotiation"
+    ),
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "nodetool_site.lib.errors.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%f+00:00",
 }
+
+# --- Pages
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_FOLDER / "static"
+WHITENOISE_USE_FINDERS = True
+LANGUAGE_CODE = "en"
+USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
+LOGIN_URL = "/admin/login/"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+    )
+]
+
+# --- Security of the pages
+SESSION_COOKIE_SECURE = IS_PRODUCTION
+CSRF_COOKIE_SECURE = IS_PRODUCTION
+SESSION_COOKIE_HTTPONLY = True
+SECURE_REFERRER_POLICY = "no-referrer"
+X_FRAME_OPTIONS = "DENY"
+if TRUST_PROXY_HEADERS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    USE_X_FORWARDED_HOST = True
+SILENCED_SYSTEM_CHECKS = [
+    # The server speaks plain http, also to the clients of its API reference; https
+    # and its strict transport header belong to the proxy in front of it.
+    "security.W004",
+    "security.W008",
+]
+
+# --- Logs: to standard error, one line each; standard output is for results
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+    },
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "django": {"level": "INFO"},
+        "daphne": {"level": "WARNING"},
+        "asyncio": {"level": "WARNING"},
+        "twisted": {"level": "WARNING"},
+    },
+}
