@@ -21,8 +21,8 @@ os.environ.setdefault("DJANGO_SECRET_KEY", "the-tests-sign-with-this-" * 3)
 os.environ.setdefault("ENV", "test")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 
-from nodetool_site.settings import *  # noqa: E402, F403
-from nodetool_site.settings import DATABASES, DB_PATH, IS_SQLITE  # noqa: E402
+from nodetool_site.settings import *  # noqa: F403
+from nodetool_site.settings import DATABASES, DB_PATH, IS_SQLITE
 
 if IS_SQLITE:
     # A file: the event writer and db() have threads, and connections, of their own.

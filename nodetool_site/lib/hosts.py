@@ -7,7 +7,7 @@ OPEN_PROVIDERS = ("none", "local")
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address (brackets allowed) never leaves the machine."""
+    """Tell whether a host name or an address (also in brackets) is this machine."""
     name = host.strip("[]").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True

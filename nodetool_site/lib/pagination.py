@@ -1,0 +1,64 @@
+"""Cursors: opaque to clients, stable when rows are added in front."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from nodetool_site.lib.errors import BadRequest, ValidationFailed, problem
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 500
+MAX_CURSOR_LENGTH = 1_024
+
+T = TypeVar("T")
+
+
+def page_limit(
+    query: Mapping[str, str], *, name: str = "limit", default: int = DEFAULT_LIMIT
+) -> int:
+    """Return the asked page size, brought into 1..500.
+
+    Raises:
+        ValidationFailed: it is not a whole number.
+    """
+    text = query.get(name, "")
+    if not text:
+        return default
+    try:
+        limit = int(text)
+    except ValueError:
+        raise ValidationFailed(
+            [problem("int_parsing", ("query", name), "Not a whole number", text)]
+        ) from None
+    return max(1, min(limit, MAX_LIMIT))
+
+
+def encode_cursor(*position: str | int) -> str:
+    """Return the cursor that names a row by its place in the order."""
+    text = msgspec.json.encode(position)
+    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+
+
+def decode_cursor(text: str | None, kind: type[T]) -> T | None:
+    """Return the position that a cursor holds, None for the first page.
+
+    ``kind`` is a tuple type such as ``tuple[str, int]``.
+
+    Raises:
+        BadRequest: this server has not made the cursor.
+    """
+    if not text:
+        return None
+    try:
+        if len(text) > MAX_CURSOR_LENGTH or not text.isascii():
+            raise BadRequest("Unreadable cursor")
+        padded = text + "=" * (-len(text) % 4)
+        body = base64.b64decode(padded, altchars=b"-_", validate=True)
+        if b"\\u0000" in body:  # no database takes it
+            raise BadRequest("Unreadable cursor")
+        return msgspec.json.decode(body, type=kind)
+    except (binascii.Error, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadRequest("Unreadable cursor") from error

@@ -1,0 +1,131 @@
+"""JSON for REST, by msgspec.
+
+Imports no ``rest_framework.views``: REST framework loads these classes while that
+module is being imported.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from django.utils.functional import Promise
+from rest_framework.exceptions import ParseError
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+JSON_TYPE = "application/json"
+
+
+def format_time(moment: datetime) -> str:
+    """Return an aware time as the API writes it: ISO 8601 in UTC with its offset."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def encode_json(value: Any) -> bytes:
+    """Return ``value`` as compact JSON.
+
+    Times must have passed ``format_time``: msgspec writes ``Z`` for UTC.
+    """
+    return _encoder.encode(value)
+
+
+def decode_json(body: bytes) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        ParseError: it is none, or it is nested too deeply.
+    """
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ParseError(f"Invalid JSON: {error}") from error
+    except RecursionError as error:
+        raise ParseError("Invalid JSON: nested too deeply") from error
+
+
+def _plain(value: Any) -> Any:
+    """Return what msgspec does not know in its own words: text and mapping kinds."""
+    if isinstance(value, (str, Promise)):
+        return "".join(str(value))
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)
+_decoder = msgspec.json.Decoder()
+
+
+class JSONRenderer(BaseRenderer):
+    """Renders REST framework's responses."""
+
+    media_type = JSON_TYPE
+    format = "json"
+    charset = None
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Return the body; no data, no body."""
+        return b"" if data is None else encode_json(data)
+
+
+class AnyJSONParser(BaseParser):
+    """Parses a JSON body of any kind; ``null`` and no body are an empty object."""
+
+    media_type = JSON_TYPE
+
+    def parse(
+        self,
+        stream: Any,
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Return the value of the body."""
+        body = stream.read()
+        value = decode_json(body) if body.strip() else None
+        return {} if value is None else value
+
+
+class JSONParser(AnyJSONParser):
+    """Parses a JSON object."""
+
+    def parse(
+        self,
+        stream: Any,
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return the object of the body.
+
+        Raises:
+            ParseError: the body is JSON, but no object.
+        """
+        value = super().parse(stream, media_type, parser_context)
+        if not isinstance(value, dict):
+            raise ParseError("The body must be a JSON object.")
+        return value
+
+
+class IgnoreAcceptNegotiation(BaseContentNegotiation):
+    """Answers JSON whatever ``Accept`` says: readers of a stream ask for another."""
+
+    def select_parser(self, request: Request, parsers: Any) -> BaseParser | None:
+        """Return the parser of the body's content type; None leads to a 415."""
+        content_type = (request.content_type or "").partition(";")[0].strip().lower()
+        for parser in parsers:
+            if parser.media_type == content_type:
+                return parser  # type: ignore[no-any-return]
+        return None
+
+    def select_renderer(
+        self, request: Any, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Return the first renderer."""
+        return renderers[0], renderers[0].media_type
