@@ -1,0 +1,133 @@
+"""Fixtures of every test, and the count of tests per mode at the end of a run."""
+
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+# Before anything asks: no test reads or writes the developer's home directory.
+if "TEST_RUN_ID" not in os.environ:
+    _home = tempfile.TemporaryDirectory(prefix="nodetool-home-")
+    os.environ["HOME"] = _home.name
+
+import pytest
+
+from tests.services import isolation
+from tests.services.available import missing_services, service_url
+
+MODES = ("embedded", "scale_out")
+NEEDS = {"scale_out": ("PostgreSQL", "Redis"), "rabbitmq": ("RabbitMQ",)}
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(
+            mode, marks=[getattr(pytest.mark, mode), pytest.mark.xdist_group(mode)]
+        )
+        for mode in MODES
+    ],
+)
+def mode(request) -> str:
+    """Both ways to run. A test that asks for it belongs to the surface suite."""
+    return request.param
+
+
+@pytest.fixture
+def postgres_database() -> Iterator[str]:
+    """The URL of an empty PostgreSQL database of this test's own."""
+    with isolation.own_database(service_url("PostgreSQL")) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    """The URL of an empty numbered Redis database of this test's own."""
+    with isolation.own_redis(service_url("Redis")) as url:
+        yield url
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    wanted = {name for item in items for name in NEEDS if item.get_closest_marker(name)}
+    missing = missing_services() if wanted else {}
+    for item in items:
+        markers = [name for name in NEEDS if item.get_closest_marker(name)]
+        lacking = [s for name in markers for s in NEEDS[name] if s in missing]
+        if lacking:
+            item.add_marker(pytest.mark.skip(reason=f"no {' and no '.join(lacking)}"))
+            item.user_properties.append(("lacking", lacking))
+        item.user_properties.extend(("mode", m) for m in _modes(item))
+
+
+def _modes(item: pytest.Item) -> Iterator[str]:
+    surface = getattr(getattr(item, "callspec", None), "params", {}).get("mode")
+    for name in MODES:
+        if surface == name:
+            yield f"surface {name}"
+        if item.get_closest_marker(name):
+            yield name
+
+
+class ModeCount:
+    """What ran in which mode, gathered where the reports arrive."""
+
+    def __init__(self) -> None:
+        self.ran: dict[str, set[str]] = defaultdict(set)
+        self.left_out: dict[str, set[str]] = defaultdict(set)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        properties = list(report.user_properties)
+        for service in dict(properties).get("lacking", ()):
+            self.left_out[service].add(report.nodeid)
+        if report.when != "call":
+            return
+        modes = [value for name, value in properties if name == "mode"]
+        for name in modes or ["no server"]:
+            self.ran[name].add(_without_mode(report.nodeid))
+
+    def unequal(self) -> set[str]:
+        """The tests of the surface suite that ran in one mode only."""
+        return self.ran["surface embedded"] ^ self.ran["surface scale_out"]
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.checks(session.config) and self.unequal():
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def checks(self, config: pytest.Config) -> bool:
+        """Whether both modes were asked for and could be had."""
+        selected = config.option.keyword + config.option.markexpr
+        return not self.left_out and not any(name in selected for name in MODES)
+
+    def pytest_terminal_summary(
+        self, terminalreporter: Any, config: pytest.Config
+    ) -> None:
+        write = terminalreporter.write_line
+        surface = [len(self.ran[f"surface {name}"]) for name in MODES]
+        write(
+            f"tests per mode: embedded {len(self.ran['embedded'])}, "
+            f"scale-out {len(self.ran['scale_out'])}, "
+            f"without a server {len(self.ran['no server'])}; "
+            f"surface suite: embedded {surface[0]}, scale-out {surface[1]}"
+        )
+        if self.checks(config):
+            for name in sorted(self.unequal()):
+                write(f"ERROR: ran in one mode only: {name}", red=True)
+        for service, cure in missing_services().items() if self.left_out else ():
+            if self.left_out[service]:
+                count = len(self.left_out[service])
+                write(
+                    f"left out {count} tests that need {service}: {cure}", yellow=True
+                )
+
+
+def _without_mode(nodeid: str) -> str:
+    name = nodeid.partition("@")[0]  # xdist adds the group
+    for mode_name in MODES:
+        name = name.replace(mode_name, "mode")
+    return name
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(ModeCount(), "mode-count")
