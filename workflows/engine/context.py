@@ -1,0 +1,214 @@
+"""What a run has, and what a node gets: the ports of the engine.
+
+The engine writes files, reads secrets and records events only through these, so it runs
+without a database, and every surface runs the same engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from workflows.engine.events import (
+    Chunk,
+    ContentType,
+    Event,
+    LogUpdate,
+    NodeProgress,
+    Notification,
+    SaveUpdate,
+    Severity,
+)
+from workflows.engine.values import wire_type
+
+
+class EventSink(Protocol):
+    """Where the events of one run go, in order."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether producers must wait before they go on."""
+
+    def emit(self, event: Event) -> None:
+        """Take the event; never blocks, never fails."""
+
+    async def wait_ready(self) -> None:
+        """Return once the sink is no longer full."""
+
+
+class Spill(Protocol):
+    """An asset that is being written piece by piece."""
+
+    async def append(self, data: bytes) -> None: ...
+
+    async def finish(self) -> dict[str, Any]:
+        """Close the asset and return the reference to it."""
+
+    def discard(self) -> None:
+        """Throw away what was written."""
+
+
+class AssetStore(Protocol):
+    """Files that belong to the user of the run."""
+
+    async def write(
+        self, data: bytes, *, content_type: str, name: str
+    ) -> dict[str, Any]:
+        """Store the bytes and return the reference to them."""
+
+    async def read(self, value: dict[str, Any]) -> bytes:
+        """Return the bytes that a reference stands for."""
+
+    def open_spill(self, *, content_type: str, name: str) -> Spill: ...
+
+
+class SecretReader(Protocol):
+    """The user's secrets."""
+
+    async def get(self, name: str) -> str | None: ...
+
+
+class BlockingRunner(Protocol):
+    """Where code runs that would block the loop."""
+
+    async def run(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Call a module-level function elsewhere; cancelling the call ends it."""
+
+
+class RunContext(msgspec.Struct, frozen=True, kw_only=True):
+    """The ports and the identity of one run."""
+
+    job_id: str
+    user_id: str
+    sink: EventSink
+    assets: AssetStore
+    secrets: SecretReader
+    blocking: BlockingRunner
+
+
+class NodeContext:
+    """What a node may use during one activation.
+
+    The sending methods wait while the sink is full. After the activation they do
+    nothing, so a task that a node left behind cannot speak after the job's end.
+    """
+
+    __slots__ = ("_progress", "closed", "node_id", "node_name", "run")
+
+    def __init__(self, run: RunContext, node_id: str, node_name: str) -> None:
+        self.run = run
+        self.node_id = node_id
+        self.node_name = node_name
+        self.closed = False
+        self._progress = 0
+
+    @property
+    def assets(self) -> AssetStore:
+        return self.run.assets
+
+    @property
+    def secrets(self) -> SecretReader:
+        return self.run.secrets
+
+    async def emit(self, event: Event) -> None:
+        """Record an event of this node."""
+        if self.closed:
+            return
+        sink = self.run.sink
+        sink.emit(event)
+        if sink.is_full:
+            await sink.wait_ready()
+
+    async def progress(self, done: int, total: int, chunk: str = "") -> None:
+        """Tell how far the node is; it never goes back within an activation."""
+        self._progress = max(self._progress, min(max(done, 0), total))
+        await self.emit(
+            NodeProgress(
+                node_id=self.node_id,
+                node_name=self.node_name,
+                progress=min(self._progress, total),
+                total=total,
+                chunk=chunk,
+            )
+        )
+
+    async def chunk(
+        self,
+        content: str,
+        *,
+        done: bool = False,
+        content_type: ContentType = "text",
+        content_metadata: dict[str, Any] | None = None,
+        thinking: bool = False,
+    ) -> None:
+        """Send one piece of what the node is producing."""
+        await self.emit(
+            Chunk(
+                node_id=self.node_id,
+                content_type=content_type,
+                content=content,
+                content_metadata=content_metadata or {},
+                done=done,
+                thinking=thinking,
+            )
+        )
+
+    async def log(self, content: str, severity: Severity = "info") -> None:
+        """Write a line of the node's log."""
+        await self.emit(
+            LogUpdate(
+                node_id=self.node_id,
+                node_name=self.node_name,
+                content=content,
+                severity=severity,
+            )
+        )
+
+    async def notify(self, content: str, severity: Severity = "info") -> None:
+        """Show the user a message."""
+        await self.emit(
+            Notification(node_id=self.node_id, content=content, severity=severity)
+        )
+
+    async def saved(self, name: str, value: Any) -> None:
+        """Tell that the node has saved an asset."""
+        await self.emit(
+            SaveUpdate(
+                node_id=self.node_id,
+                name=name,
+                value=value,
+                output_type=wire_type(value),
+            )
+        )
+
+    async def run_blocking(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Call a module-level function in a process of its own.
+
+        Function, arguments and result cross a process border. Cancelling the node kills
+        the process.
+        """
+        return await self.run.blocking.run(fn, *args)
+
+
+class NodeInputs(Protocol):
+    """What a streaming-input node reads; every iteration ends with the stream."""
+
+    def any(self) -> AsyncIterator[tuple[str, Any]]:
+        """Yield handle and value in the order of arrival."""
+
+    def each(self, handle: str) -> AsyncIterator[Any]:
+        """Yield the values of one handle."""
+
+    async def first(self, handle: str, default: Any = None) -> Any:
+        """Take the next value of a handle, or the default when there is none."""
+
+    def is_connected(self, handle: str) -> bool: ...
+
+
+class NodeOutputs(Protocol):
+    """Where a streaming-input node sends its values."""
+
+    async def emit(self, handle: str, value: Any) -> None:
+        """Send a value; it belongs to the item that was last taken from the inputs."""

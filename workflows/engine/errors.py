@@ -1,0 +1,85 @@
+"""What can go wrong in a graph or in a run of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workflows.engine.graph import Problem
+
+
+class EngineError(Exception):
+    """Base of every error the engine raises on purpose."""
+
+
+class UnknownNodeType(EngineError):
+    """No registered class answers to this type name."""
+
+    def __init__(self, node_type: str) -> None:
+        super().__init__(f"Invalid node type: {node_type}")
+        self.node_type = node_type
+
+
+class DuplicateNodeType(EngineError):
+    """Two classes were registered under one type name."""
+
+
+class ValueMisfit(EngineError, ValueError):
+    """A value does not fit the declared type it was meant for."""
+
+
+class GraphError(EngineError):
+    """A graph cannot run. Carries every problem that was found, not only the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        text = "\n".join(problem.message for problem in problems)
+        super().__init__(f"Graph contains errors: {text}")
+        self.problems = list(problems)
+
+
+class InvalidParameter(EngineError):
+    """The value given for an input node is refused; no node has started."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"Invalid value for input '{name}': {reason}")
+        self.name = name
+
+
+class NodeError(EngineError):
+    """A node failed; the message is what its author or the library below it said."""
+
+    def __init__(self, node_id: str, message: str) -> None:
+        super().__init__(message)
+        self.node_id = node_id
+
+
+class UnknownOutput(EngineError):
+    """A node sent a value to an output it does not declare."""
+
+    def __init__(self, node_name: str, output: str) -> None:
+        super().__init__(
+            f"Node '{node_name}' tried to emit to unknown output '{output}'"
+        )
+
+
+class UnknownInput(EngineError):
+    """The graph has no input node, or no output of one, with this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Input '{name}' not found")
+
+
+class InputEnded(EngineError):
+    """The input takes no more items."""
+
+    def __init__(self) -> None:
+        super().__init__("Input stream already ended")
+
+
+class InputFull(EngineError):
+    """More items wait on an input than the run may hold."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        super().__init__(f"Input '{name}' holds {limit} unread items: send more slowly")

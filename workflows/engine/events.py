@@ -1,0 +1,169 @@
+"""What a run tells its watchers: one frozen Struct per message, and one encoder.
+
+An event knows no job: whoever records it adds ``job_id``, ``workflow_id`` and the
+number.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from workflows.engine.sanitize import needs_cleaning, sanitize, stand_in
+
+Severity = Literal["info", "warning", "error"]
+JobStatus = Literal["running", "completed", "failed", "cancelled", "suspended"]
+NodeStatus = Literal["running", "completed", "error", "waiting", "suspended"]
+EdgeStatus = Literal["message_sent", "drained"]
+ContentType = Literal["text", "audio", "image", "video", "document"]
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", gc=False):
+    pass
+
+
+class JobUpdate(_Event, frozen=True, kw_only=True, tag="job_update"):
+    """A change of the job's status; ``duration`` in seconds on every terminal one."""
+
+    status: JobStatus
+    message: str | None = None
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    traceback: str | None = None
+    run_state: dict[str, Any] | None = None
+    duration: float | None = None
+
+
+class NodeUpdate(_Event, frozen=True, kw_only=True, tag="node_update"):
+    """A node begins or ends an activation."""
+
+    node_id: str
+    node_name: str
+    node_type: str
+    status: NodeStatus
+    error: str | None = None
+    result: dict[str, Any] | None = None
+    properties: dict[str, Any] | None = None
+
+
+class NodeProgress(_Event, frozen=True, kw_only=True, tag="node_progress"):
+    """How far a node is: ``0 <= progress <= total``."""
+
+    node_id: str
+    node_name: str
+    progress: int
+    total: int
+    chunk: str = ""
+
+
+class OutputUpdate(_Event, frozen=True, kw_only=True, tag="output_update"):
+    """A value reached an output node."""
+
+    node_id: str
+    node_name: str
+    output_name: str
+    value: Any
+    output_type: str
+    metadata: dict[str, Any] = {}
+    disposition: Literal["append", "replace"] | UnsetType = UNSET
+    done: bool | UnsetType = UNSET
+
+
+class PreviewUpdate(_Event, frozen=True, kw_only=True, tag="preview_update"):
+    """A value reached a preview node."""
+
+    node_id: str
+    node_name: str
+    value: Any
+
+
+class LogUpdate(_Event, frozen=True, kw_only=True, tag="log_update"):
+    """A line of a node's log; a line of the job itself has empty ids."""
+
+    node_id: str = ""
+    node_name: str = ""
+    content: str
+    severity: Severity = "info"
+
+
+class Chunk(_Event, frozen=True, kw_only=True, tag="chunk"):
+    """A piece of what a node or a model is producing."""
+
+    node_id: str | None = None
+    thread_id: str | None = None
+    content_type: ContentType = "text"
+    content: str
+    content_metadata: dict[str, Any] = {}
+    done: bool = False
+    thinking: bool = False
+
+
+class EdgeUpdate(_Event, frozen=True, kw_only=True, tag="edge_update"):
+    """Values crossed an edge (``counter`` so far), or the edge is exhausted."""
+
+    edge_id: str
+    status: EdgeStatus
+    counter: int | None = None
+
+
+class SaveUpdate(_Event, frozen=True, kw_only=True, tag="save_update"):
+    """A node saved an asset."""
+
+    node_id: str
+    name: str
+    value: Any
+    output_type: str
+    metadata: dict[str, Any] = {}
+
+
+class Notification(_Event, frozen=True, kw_only=True, tag="notification"):
+    """A message meant for the user."""
+
+    node_id: str
+    content: str
+    severity: Severity = "info"
+
+
+class ErrorMessage(_Event, frozen=True, kw_only=True, tag="error"):
+    """An error that belongs to no node; never the only sign of a job's end."""
+
+    message: str
+    error: str
+    error_type: str | None = None
+    status_code: int | None = None
+    thread_id: str | None = None
+
+
+Event = (
+    JobUpdate
+    | NodeUpdate
+    | NodeProgress
+    | OutputUpdate
+    | PreviewUpdate
+    | LogUpdate
+    | Chunk
+    | EdgeUpdate
+    | SaveUpdate
+    | Notification
+    | ErrorMessage
+)
+
+_encoder = msgspec.json.Encoder(enc_hook=stand_in)
+
+
+def encode_event(event: Event) -> bytes:
+    """Return the event as one line of JSON, whatever values it carries. Never fails."""
+    return encode_value(event)
+
+
+def encode_value(value: Any) -> bytes:
+    """Return any value as one line of JSON that is fit for storage and for clients."""
+    try:
+        body = _encoder.encode(value)
+    except Exception:  # noqa: BLE001 - values come from anybody's node
+        return _encoder.encode(sanitize(value))
+    if needs_cleaning(body):
+        return _encoder.encode(sanitize(value))
+    return body
