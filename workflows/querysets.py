@@ -8,7 +8,7 @@ from django.db import models
 
 if TYPE_CHECKING:
     from storage.querysets import HasId
-    from workflows.models import Workflow
+    from workflows.models import Workflow  # noqa: F401 - read by the type checker
 
 
 class WorkflowQuerySet(models.QuerySet["Workflow"]):

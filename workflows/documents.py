@@ -1,0 +1,102 @@
+"""The wire form of a workflow: built once, when it is saved, and stored as text."""
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from nodetool_site.lib.rendering import encode_json, format_time
+from workflows.io_schemas import input_schema, output_schema
+
+Json = dict[str, Any]
+
+DOCUMENT_FIELDS = (
+    "id",
+    "access",
+    "created_at",
+    "updated_at",
+    "name",
+    "tool_name",
+    "description",
+    "tags",
+    "thumbnail",
+    "thumbnail_url",
+    "graph",
+    "input_schema",
+    "output_schema",
+    "settings",
+    "package_name",
+    "path",
+    "run_mode",
+    "workspace_id",
+    "required_providers",
+    "required_models",
+    "html_app",
+    "etag",
+)
+_EMPTY: Json = {
+    **dict.fromkeys(DOCUMENT_FIELDS),
+    **dict.fromkeys(
+        ("id", "access", "created_at", "updated_at", "name", "description", "etag"), ""
+    ),
+    "graph": {"nodes": [], "edges": []},
+}
+
+
+class WorkflowFields(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client says about a workflow; everything else is derived."""
+
+    name: str
+    graph: Json
+    access: str = "private"
+    tool_name: str | None = None
+    description: str = ""
+    tags: list[str] | None = None
+    thumbnail: str | None = None
+    thumbnail_url: str | None = None
+    settings: Json | None = None
+    package_name: str | None = None
+    path: str | None = None
+    run_mode: str | None = None
+    workspace_id: str | None = None
+    html_app: str | None = None
+
+
+def build_document(
+    fields: WorkflowFields,
+    *,
+    workflow_id: str,
+    created_at: datetime,
+    updated_at: datetime,
+) -> Json:
+    """Return the complete Workflow object; the graph in ``fields`` is normalised."""
+    known = {
+        **msgspec.structs.asdict(fields),
+        "id": workflow_id,
+        "created_at": format_time(created_at),
+        "updated_at": format_time(updated_at),
+        "input_schema": input_schema(fields.graph),
+        "output_schema": output_schema(fields.graph),
+    }
+    document = {name: known.get(name) for name in DOCUMENT_FIELDS if name != "etag"}
+    return {**document, "etag": etag_of(document)}
+
+
+def etag_of(document: Json) -> str:
+    """Return the MD5 of an object's JSON with sorted keys; it names a version only."""
+    encoded = msgspec.json.encode(document, order="sorted")
+    return hashlib.md5(encoded, usedforsecurity=False).hexdigest()
+
+
+def only_columns(document: Json, columns: frozenset[str]) -> Json:
+    """Return the document with the value of every other field empty, but for the id."""
+    return {
+        name: document[name] if name in columns or name == "id" else empty
+        for name, empty in _EMPTY.items()
+    }
+
+
+def to_text(document: Json) -> str:
+    """Return the compact JSON text of an object that came from JSON."""
+    return encode_json(document).decode()

@@ -1,0 +1,63 @@
+"""What can go wrong with a stored workflow."""
+
+import re
+from collections.abc import Iterable
+from typing import Self
+
+import msgspec
+
+from nodetool_site.lib.errors import (
+    BadRequest,
+    Conflict,
+    NotFound,
+    ValidationFailed,
+    problem,
+)
+
+_PLACE = re.compile(r" - at `\$(?P<path>.*)`$")
+_STEP = re.compile(r"\.(?P<field>\w+)|\[(?P<index>\d+)\]")
+_MISSING = re.compile(r"missing required field `(?P<field>\w+)`")
+
+
+class WorkflowNotFound(NotFound):
+    """No such workflow, or it is private to somebody else."""
+
+    def __init__(self, workflow_id: str) -> None:
+        super().__init__("Workflow not found")
+        self.workflow_id = workflow_id
+
+
+class WorkflowIdTaken(Conflict):
+    """The id of a workflow to import is in use."""
+
+    def __init__(self, workflow_id: str) -> None:
+        super().__init__(f"Workflow {workflow_id} exists already")
+
+
+class MissingGraph(BadRequest):
+    """A workflow was sent without its graph."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid workflow")
+
+
+class InvalidGraph(ValidationFailed):
+    """A graph has not the shape of one, or is too large."""
+
+    def __init__(
+        self, message: str, path: Iterable[str | int] = (), kind: str = "value_error"
+    ) -> None:
+        super().__init__([problem(kind, ("body", "graph", *path), message)])
+
+    @classmethod
+    def from_msgspec(cls, error: msgspec.ValidationError) -> Self:
+        """Say where in the graph the error is: msgspec tells it in its text alone."""
+        text = str(error)
+        place = _PLACE.search(text)
+        path: list[str | int] = [
+            int(step["index"]) if step["index"] else step["field"]
+            for step in _STEP.finditer(place["path"] if place else "")
+        ]
+        if missing := _MISSING.search(text):
+            return cls("Field required", [*path, missing["field"]], "missing")
+        return cls(_PLACE.sub("", text), path, "type_error")

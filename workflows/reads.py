@@ -1,0 +1,114 @@
+"""Hot reads: one fixed statement through a cursor, the stored texts as they are.
+
+A list of 100 workflows costs a query and a join of texts here; model instances and a
+serializer would cost ten times that.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from nodetool_site.lib.rendering import format_time
+
+_OWNED = "owner_id = %s"
+_PUBLIC = "access = 'public'"
+_VISIBLE = "id = %s AND (owner_id = %s OR access = 'public')"
+_NEWEST_FIRST = " ORDER BY updated_at DESC, id DESC LIMIT %s"
+
+
+class Position(NamedTuple):
+    """Where a page ends: its last row in the order of the list."""
+
+    updated_at: str
+    workflow_id: str
+
+
+class Page(NamedTuple):
+    """Some rows of a list, and where the next page starts; None: nothing is left."""
+
+    documents: list[str]
+    next_position: Position | None
+
+
+def read_document(workflow_id: str, *, user_id: str) -> str | None:
+    """Return a workflow that the user may see as JSON text."""
+    return _one(_VISIBLE, [workflow_id, user_id])
+
+
+def read_public_document(workflow_id: str) -> str | None:
+    """Return a public workflow as JSON text."""
+    return _one("id = %s AND " + _PUBLIC, [workflow_id])
+
+
+def list_owned(
+    user_id: str,
+    *,
+    limit: int,
+    after: Position | None = None,
+    run_mode: str | None = None,
+) -> Page:
+    """Return the user's workflows, the last changed first."""
+    if run_mode is None:
+        return _page(_OWNED, [user_id], limit=limit, after=after)
+    where = _OWNED + " AND run_mode = %s"
+    return _page(where, [user_id, run_mode], limit=limit, after=after)
+
+
+def list_tools(user_id: str, *, limit: int, after: Position | None = None) -> Page:
+    """Return the user's workflows that a model may call as a tool."""
+    where = _OWNED + " AND run_mode = 'tool' AND tool_name <> ''"
+    return _page(where, [user_id], limit=limit, after=after)
+
+
+def list_public(*, limit: int, after: Position | None = None) -> Page:
+    """Return everybody's public workflows."""
+    return _page(_PUBLIC, [], limit=limit, after=after)
+
+
+def names_of(user_id: str) -> dict[str, str]:
+    """Return the names of the user's workflows by id."""
+    with connection.cursor() as cursor:
+        cursor.execute(_select("id, name", _OWNED), [user_id])
+        return dict(cursor.fetchall())
+
+
+def _select(columns: str, rest: str) -> str:
+    """Return a statement; its parts are constants of this module, values are bound."""
+    return f"SELECT {columns} FROM workflows_workflow WHERE {rest}"  # noqa: S608
+
+
+def _one(where: str, params: list[Any]) -> str | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_select("document", where), params)
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def _page(where: str, params: list[Any], *, limit: int, after: Position | None) -> Page:
+    """Read one row more than asked for: it tells whether a next page exists."""
+    if after is not None:
+        where += " AND (updated_at, id) < (%s, %s)"
+        params = [*params, _to_column(after.updated_at), after.workflow_id]
+    statement = _select("document, updated_at, id", where + _NEWEST_FIRST)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [*params, limit + 1])
+        rows = cursor.fetchall()
+    documents = [row[0] for row in rows[:limit]]
+    if len(rows) <= limit:
+        return Page(documents, None)
+    _, updated_at, workflow_id = rows[limit - 1]
+    return Page(documents, Position(_from_column(updated_at), workflow_id))
+
+
+def _to_column(moment: str) -> Any:
+    """Return a time as the database compares it."""
+    return connection.ops.adapt_datetimefield_value(datetime.fromisoformat(moment))
+
+
+def _from_column(value: datetime | str) -> str:
+    """Return a time as text; SQLite's own has no offset, and means UTC."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return format_time(moment)
