@@ -27,11 +27,27 @@ class WorkflowNotFound(NotFound):
         self.workflow_id = workflow_id
 
 
+class ExampleNotFound(NotFound):
+    """No such example."""
+
+    def __init__(self, package: str, name: str) -> None:
+        super().__init__(f"Example not found: {package}/{name}")
+
+
 class WorkflowIdTaken(Conflict):
     """The id of a workflow to import is in use."""
 
     def __init__(self, workflow_id: str) -> None:
         super().__init__(f"Workflow {workflow_id} exists already")
+
+
+class InvalidWorkflowId(BadRequest):
+    """A client asks for an id that no workflow may have."""
+
+    def __init__(self, workflow_id: str) -> None:
+        super().__init__(
+            f"Invalid workflow id {workflow_id!r}: 1 to 64 letters, digits, '_' or '-'"
+        )
 
 
 class MissingGraph(BadRequest):

@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from storage.ids import new_id
 from workflows.documents import WorkflowFields, build_document, to_text
-from workflows.errors import WorkflowIdTaken, WorkflowNotFound
+from workflows.errors import InvalidWorkflowId, WorkflowIdTaken, WorkflowNotFound
 from workflows.graph_json import normalise_graph
+from workflows.ids import is_usable_id
 from workflows.models import Workflow
 from workflows.shipped_examples import all_examples
 
@@ -41,8 +42,11 @@ def save_workflow(
 
     Raises:
         InvalidGraph: the graph has not the shape of one, or is too large.
+        InvalidWorkflowId: no workflow may have this id.
         WorkflowNotFound: the id belongs to somebody else.
     """
+    if not is_usable_id(workflow_id):
+        raise InvalidWorkflowId(workflow_id)
     try:
         return _save(workflow_id, fields, owner_id)
     except IntegrityError:  # somebody took the unused id meanwhile: now it is a row
@@ -67,6 +71,7 @@ def import_workflows(
 
     Raises:
         InvalidGraph: a graph has not the shape of one, or is too large.
+        InvalidWorkflowId: no workflow may have this id.
         WorkflowIdTaken: an id exists, and is not the owner's or not to be replaced.
     """
     with transaction.atomic():

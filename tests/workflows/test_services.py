@@ -100,27 +100,27 @@ def test_only_the_owner_deletes(alice, bob):
 
 def test_querysets_show_own_and_public_workflows(alice, bob, charlie):
     services.save_workflow("private", fields(), owner_id=alice.pk)
-    services.save_workflow("public", fields(access="public"), owner_id=alice.pk)
+    services.save_workflow("shared", fields(access="public"), owner_id=alice.pk)
     services.save_workflow("bobs", fields(), owner_id=bob.pk)
 
     def ids(queryset):
         return set(queryset.values_list("pk", flat=True))
 
-    assert ids(Workflow.objects.visible_to(alice)) == {"private", "public"}
-    assert ids(Workflow.objects.visible_to(bob)) == {"public", "bobs"}
-    assert ids(Workflow.objects.visible_to(charlie)) == {"public"}
+    assert ids(Workflow.objects.visible_to(alice)) == {"private", "shared"}
+    assert ids(Workflow.objects.visible_to(bob)) == {"shared", "bobs"}
+    assert ids(Workflow.objects.visible_to(charlie)) == {"shared"}
     assert ids(Workflow.objects.owned_by(bob)) == {"bobs"}
-    assert ids(Workflow.objects.public()) == {"public"}
+    assert ids(Workflow.objects.public()) == {"shared"}
 
 
 def test_hot_read_of_one_workflow_obeys_the_same_rule(alice, charlie):
     services.save_workflow("private", fields(), owner_id=alice.pk)
-    services.save_workflow("public", fields(access="public"), owner_id=alice.pk)
+    services.save_workflow("shared", fields(access="public"), owner_id=alice.pk)
 
     assert reads.read_document("private", user_id=alice.pk)
     assert reads.read_document("private", user_id=charlie.pk) is None
-    assert reads.read_document("public", user_id=charlie.pk)
-    assert reads.read_public_document("public")
+    assert reads.read_document("shared", user_id=charlie.pk)
+    assert reads.read_public_document("shared")
     assert reads.read_public_document("private") is None
 
 

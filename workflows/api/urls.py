@@ -1,0 +1,16 @@
+"""Routes of stored workflows. Words that mean something come before ids."""
+
+from nodetool_site.lib.paths import both
+from workflows.api import views
+
+urlpatterns = [
+    both("api/workflows", views.WorkflowCollection.as_view()),
+    both("api/workflows/names", views.WorkflowNames.as_view()),
+    both("api/workflows/tools", views.WorkflowTools.as_view()),
+    both("api/workflows/public", views.PublicCollection.as_view()),
+    both("api/workflows/public/<workflow_id>", views.PublicDetail.as_view()),
+    both("api/workflows/examples", views.ExampleCollection.as_view()),
+    both("api/workflows/examples/search", views.ExampleSearch.as_view()),
+    both("api/workflows/examples/<package>/<name>", views.ExampleDetail.as_view()),
+    both("api/workflows/<workflow_id>", views.WorkflowDetail.as_view()),
+]
