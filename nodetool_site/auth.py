@@ -7,29 +7,25 @@ from here on: a header may hold any of them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
-from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from nodetool_site.lib.db import db
+from nodetool_site.lib.errors import ApplicationError, Unauthorized
 from storage import api_tokens
 from storage.failed_attempts import FailedAttempts
-from storage.models.user import DEFAULT_USER_ID
+from storage.identity import DEFAULT_IDENTITY, Identity, auth_provider, is_enforced
 from storage.static_token import is_static_token, static_tokens
 
 Scope: TypeAlias = MutableMapping[str, Any]
 RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
 
-OPEN_PROVIDERS = ("none", "local")
-ENFORCING_PROVIDERS = ("static", "multi_user")
-PROVIDERS = (*OPEN_PROVIDERS, *ENFORCING_PROVIDERS)
 HTTP_QUERY = (b"api_key",)
 SOCKET_QUERY = (b"api_key", b"token")
 CLOSE_POLICY = 1008
@@ -37,82 +33,31 @@ CLOSE_POLICY = 1008
 failed_attempts = FailedAttempts()
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """The caller. Stands in for a user row wherever an id is all that is needed."""
-
-    user_id: str
-    is_staff: bool = False
-
-    is_authenticated: ClassVar[bool] = True
-    is_anonymous: ClassVar[bool] = False
-    is_active: ClassVar[bool] = True
-
-    @property
-    def id(self) -> str:
-        """The user's id."""
-        return self.user_id
-
-    @property
-    def pk(self) -> str:
-        """The user's id, under the name querysets use."""
-        return self.user_id
-
-
-DEFAULT_IDENTITY = Identity(DEFAULT_USER_ID)
-
-
-class AuthenticationFailed(exceptions.AuthenticationFailed):
+class AuthenticationFailed(ApplicationError):
     """The caller did not prove who they are; also the reason of a socket's close."""
 
+    status = 401
     close_reason: ClassVar[str] = "Invalid authentication"
 
 
 class MissingCredential(AuthenticationFailed):
     """There is no bearer token where one is needed."""
 
-    default_detail = (
-        "Authorization header required. Use 'Authorization: Bearer <token>'."
-    )
+    default_message = Unauthorized.default_message
     close_reason = "Missing authentication"
 
 
 class InvalidCredential(AuthenticationFailed):
     """The token opens nothing."""
 
-    default_detail = "Invalid token"
+    default_message = "Invalid token"
 
 
 class TooManyFailures(AuthenticationFailed):
     """This address has presented too many wrong tokens within a minute."""
 
-    status_code = status.HTTP_429_TOO_MANY_REQUESTS
-    default_detail = "Too many failed authentication attempts"
-    default_code = "throttled"
-
-    def __init__(self, wait: int) -> None:
-        super().__init__()
-        self.wait = wait
-
-
-def provider() -> str:
-    """Return the configured provider.
-
-    Raises:
-        ImproperlyConfigured: it is not one of ``PROVIDERS``.
-    """
-    name: str = settings.AUTH_PROVIDER
-    if name not in PROVIDERS:
-        allowed = ", ".join(PROVIDERS)
-        raise ImproperlyConfigured(
-            f"AUTH_PROVIDER '{name}' is not available; choose one of: {allowed}."
-        )
-    return name
-
-
-def is_enforced() -> bool:
-    """Tell whether callers must present a credential."""
-    return provider() in ENFORCING_PROVIDERS
+    status = 429
+    default_message = "Too many failed authentication attempts"
 
 
 async def authenticate(
@@ -148,12 +93,26 @@ async def identify(request: HttpRequest, *, allow_query: bool = False) -> Identi
     """
     identity = await authenticate(
         _raw_headers(request),
-        request.META.get("QUERY_STRING", "").encode("latin-1"),
+        request.META.get("QUERY_STRING", "").encode(errors="replace"),
         allow_query=allow_query,
         address=_address(request),
     )
     request.identity = identity  # type: ignore[attr-defined]
     return identity
+
+
+async def identify_if_possible(request: HttpRequest) -> Identity | None:
+    """Do as ``identify`` on a path that is open to strangers.
+
+    A good credential counts there, a bad one is ignored; ``authentication_error``
+    says why for a view that has further ways to let somebody in.
+    """
+    try:
+        return await identify(request)
+    except AuthenticationFailed as error:
+        request.identity = None  # type: ignore[attr-defined]
+        request.authentication_error = error  # type: ignore[attr-defined]
+        return None
 
 
 def find_token(
@@ -194,7 +153,7 @@ def client_address(scope: Mapping[str, Any]) -> str:
 
 async def _verify(token: bytes | None, address: str) -> Identity:
     identity = _verify_in_memory(token, address)
-    if identity is None and token is not None and provider() == "multi_user":
+    if identity is None and token is not None and auth_provider() == "multi_user":
         identity = await db(_verify_in_database, token)
     return _settle(identity, address)
 
@@ -203,12 +162,12 @@ def _verify_in_memory(token: bytes | None, address: str) -> Identity | None:
     """Return the caller as far as no database is needed, None if it is."""
     wait = failed_attempts.retry_after_s(address, settings.AUTH_FAILURES_PER_MINUTE)
     if wait:
-        raise TooManyFailures(wait)
+        raise TooManyFailures(retry_after_s=wait)
     if not token:
         raise MissingCredential
     if is_static_token(token):
         return DEFAULT_IDENTITY
-    if provider() == "multi_user":
+    if auth_provider() == "multi_user":
         owner = api_tokens.verified_tokens.get(api_tokens.hash_token(token))
         return Identity(*owner) if owner else None
     return None
@@ -223,7 +182,7 @@ def _settle(identity: Identity | None, address: str) -> Identity:
     if identity is None:
         failed_attempts.record(address)
         raise InvalidCredential(
-            "Invalid static token" if provider() == "static" else None
+            "Invalid static token" if auth_provider() == "static" else None
         )
     return identity
 
@@ -238,7 +197,7 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Identity, None] | None:
         """Return the caller; None where the middleware let a stranger pass."""
-        django_request = request._request  # noqa: SLF001 - DRF has no public name
+        django_request = request._request
         try:
             identity: Identity | None = django_request.identity  # type: ignore[attr-defined]
         except AttributeError:
@@ -256,7 +215,7 @@ def _identify_in_place(request: HttpRequest) -> Identity:
     token = find_token(_raw_headers(request), b"", ())
     address = _address(request)
     identity = _verify_in_memory(token, address)
-    if identity is None and token is not None and provider() == "multi_user":
+    if identity is None and token is not None and auth_provider() == "multi_user":
         identity = _verify_in_database(token)
     return _settle(identity, address)
 

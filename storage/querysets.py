@@ -9,8 +9,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 if TYPE_CHECKING:
-    from storage.models.asset import Asset
-    from storage.models.credential import ApiToken
+    from storage.models.asset import Asset  # noqa: F401 - read by the type checker
+    from storage.models.credential import ApiToken  # noqa: F401 - as above
 
 
 class HasId(Protocol):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
-import os
-import secrets
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from nodetool_site.lib.environment import saved_secret
 
 FILE_NAME = "server_auth_token"
 MIN_LENGTH = 16
@@ -35,13 +35,11 @@ def static_tokens() -> StaticTokens:
 
     ``SERVER_AUTH_TOKEN`` may list several, separated by commas: during a rotation
     the old and the new one both work.
+
+    Raises:
+        ImproperlyConfigured: the file of the saved token holds nothing.
     """
-    return _load(settings.SERVER_AUTH_TOKEN, token_path())
-
-
-def token_path() -> Path:
-    """Return the file that keeps a generated token, readable by its owner only."""
-    return Path(settings.DB_PATH).parent / FILE_NAME
+    return _load(settings.SERVER_AUTH_TOKEN, settings.DATA_FOLDER / FILE_NAME)
 
 
 def is_static_token(candidate: bytes) -> bool:
@@ -67,28 +65,8 @@ def _load(configured: str, path: Path) -> StaticTokens:
     tokens = tuple(filter(None, (part.strip() for part in configured.split(","))))
     if tokens:
         return StaticTokens(tokens, "SERVER_AUTH_TOKEN", is_new=False)
-    is_new = not _read(path)
-    if is_new:
-        _save(secrets.token_urlsafe(32), path)
-    return StaticTokens((_read(path),), str(path), is_new)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return ""
-
-
-def _save(token: str, path: Path) -> None:
-    """Write the file whole or not at all; the first of several processes wins."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(token + "\n")
-    if path.exists() and not _read(path):
-        path.unlink()
-    with contextlib.suppress(FileExistsError):
-        os.link(draft, path)
-    draft.unlink()
+    is_new = not path.exists()
+    saved = saved_secret(path)
+    if not saved:
+        raise ImproperlyConfigured(f"{path} is empty: write a token into it.")
+    return StaticTokens((saved,), str(path), is_new)

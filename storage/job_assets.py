@@ -1,0 +1,184 @@
+"""The engine's asset port for one job: what it reads and writes is its owner's.
+
+Files are handled in threads of asyncio's own, rows in the threads of ``db``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from nodetool_site.lib.db import db
+from storage.errors import AssetNotFound, UnreadableAsset
+from storage.files import Draft
+from storage.keys import key_of_uri
+from storage.models import Asset
+from storage.services import (
+    asset_value,
+    keep_draft,
+    large_value,
+    open_asset,
+    store_asset,
+)
+
+
+class JobAssetStore:
+    """Assets as the nodes of one job see them."""
+
+    def __init__(self, owner_id: str, job_id: str) -> None:
+        self._owner_id = owner_id
+        self._job_id = job_id
+
+    async def write(
+        self, data: bytes, *, content_type: str, name: str
+    ) -> dict[str, Any]:
+        """Store a file and return the value that refers to it."""
+        draft = await asyncio.to_thread(_draft_of, data)
+        asset = await self._keep(draft, content_type, name)
+        return asset_value(asset)
+
+    async def read(self, value: dict[str, Any]) -> bytes:
+        """Return the bytes behind an asset value.
+
+        Raises:
+            AssetNotFound: no such asset of this job's owner.
+            UnreadableAsset: the value holds nothing that can be read here.
+        """
+        data, uri = value.get("data"), value.get("uri")
+        if isinstance(data, bytes | bytearray | memoryview):
+            return bytes(data)
+        if not isinstance(uri, str) or not uri:
+            raise UnreadableAsset("The value has neither data nor a uri.")
+        if uri.startswith("data:"):
+            return decode_data_uri(uri)
+        return await self._read_stored(uri)
+
+    def open_spill(self, *, content_type: str, name: str) -> JobSpill:
+        """Return a file that a list grows into."""
+        return JobSpill(self, content_type, name)
+
+    async def _read_stored(self, uri: str) -> bytes:
+        key = key_of_uri(uri)
+        if key is None:
+            raise UnreadableAsset(
+                "Only stored files and data: URIs can be read, "
+                f"not '{uri.partition(':')[0][:20]}:'."
+            )
+        asset = await db(find_own, self._owner_id, key)
+        return await asyncio.to_thread(_read_whole, asset)
+
+    async def _keep(self, draft: Draft, content_type: str, name: str) -> Asset:
+        try:
+            return await db(
+                keep_draft,
+                draft,
+                self._owner_id,
+                name=name,
+                content_type=content_type,
+                job_id=self._job_id,
+            )
+        finally:
+            await asyncio.to_thread(draft.discard)
+
+
+class JobSpill:
+    """A list on its way into a file. Appends keep their order; await each."""
+
+    def __init__(self, store: JobAssetStore, content_type: str, name: str) -> None:
+        self._store = store
+        self._content_type = content_type
+        self._name = name
+        self._draft: Draft | None = None
+
+    async def append(self, data: bytes) -> None:
+        """Write at the end."""
+        self._draft = await asyncio.to_thread(_append, self._draft, data)
+
+    async def finish(self) -> dict[str, Any]:
+        """Store the file and return the reference that readers put back."""
+        draft, self._draft = self._draft, None
+        draft = draft or await asyncio.to_thread(Draft)
+        asset = await self._store._keep(draft, self._content_type, self._name)
+        return large_value(asset)
+
+    def discard(self) -> None:
+        """Remove the file; after ``finish`` this does nothing."""
+        if self._draft is not None:
+            self._draft.discard()
+            self._draft = None
+
+
+def write_value_sync(
+    owner_id: str,
+    job_id: str,
+    data: bytes,
+    *,
+    content_type: str,
+    name: str,
+    asset_id: str | None = None,
+) -> dict[str, Any]:
+    """Store a large value of an event and return the reference to it.
+
+    For a thread that has a transaction open: the row belongs to that transaction,
+    the file is there before it.
+    """
+    asset = store_asset(
+        owner_id,
+        data,
+        name=name,
+        content_type=content_type,
+        job_id=job_id,
+        asset_id=asset_id,
+    )
+    return large_value(asset)
+
+
+def find_own(owner_id: str, key: str) -> Asset:
+    """Return the asset of ``key``, which ``owner_id`` must own.
+
+    Raises:
+        AssetNotFound: there is none, or it is somebody else's.
+    """
+    asset = Asset.objects.filter(owner_id=owner_id, key=key).first()
+    if asset is None:
+        raise AssetNotFound(f"Asset '{key}' not found")
+    return asset
+
+
+def decode_data_uri(uri: str) -> bytes:
+    """Return the bytes of a ``data:`` URI.
+
+    Raises:
+        UnreadableAsset: it is malformed.
+    """
+    header, comma, body = uri.partition(",")
+    if not comma:
+        raise UnreadableAsset("Malformed data: URI.")
+    raw = unquote_to_bytes(body)
+    if not header.endswith(";base64"):
+        return raw
+    try:
+        return base64.b64decode(raw, validate=True)
+    except binascii.Error as error:
+        raise UnreadableAsset("Malformed base64 in a data: URI.") from error
+
+
+def _draft_of(data: bytes) -> Draft:
+    return _append(None, data)
+
+
+def _append(draft: Draft | None, data: bytes) -> Draft:
+    draft = draft or Draft()
+    draft.append(data)
+    return draft
+
+
+def _read_whole(asset: Asset) -> bytes:
+    try:
+        with open_asset(asset) as file:
+            return file.read()
+    except FileNotFoundError as error:
+        raise AssetNotFound(f"The file of asset '{asset.key}' is missing") from error

@@ -1,0 +1,68 @@
+"""Keys of stored files, as they stand in paths and in ``asset://`` URIs."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote, urlsplit
+
+FOLDERS = ("assets", "temp")
+PUBLIC_PREFIX = "/storage/assets/"
+
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}\.[a-z0-9]{1,10}", re.ASCII)
+
+
+class InvalidKey(ValueError):
+    """The text can be no key, whatever is stored."""
+
+
+def parse_path(path: str) -> tuple[str, str]:
+    """Return ``(folder, key)`` of a path below ``/storage/``.
+
+    A bare key is one of ``assets``; one trailing slash is ignored.
+
+    Raises:
+        InvalidKey: empty, absolute, or able to climb out of its folder; also when it
+            becomes so by one more round of percent-decoding.
+    """
+    for text in {path, unquote(path)}:
+        _refuse_unsafe(text)
+    folder, slash, key = path.removesuffix("/").partition("/")
+    if not slash and folder not in FOLDERS:
+        folder, key = "assets", folder
+    if folder not in FOLDERS:
+        folder, key = "assets", path
+    for text in (key, unquote(key)):
+        _refuse_unsafe(text)
+    return folder, key
+
+
+def key_of_uri(uri: str) -> str | None:
+    """Return the key that an ``asset://`` URI or a storage link names, or None."""
+    if uri.startswith("asset://"):
+        return uri.removeprefix("asset://") or None
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return None
+    if parts.scheme not in ("", "http", "https"):
+        return None
+    key = parts.path.removeprefix(PUBLIC_PREFIX)
+    return key if key != parts.path and is_key(key) else None
+
+
+def is_key(text: str) -> bool:
+    """Tell whether ``text`` has the form ``<id>.<extension>``."""
+    return _KEY.fullmatch(text) is not None
+
+
+def _refuse_unsafe(text: str) -> None:
+    if not text:
+        raise InvalidKey("empty")
+    if text.startswith("/"):
+        raise InvalidKey("leading slash")
+    if "\\" in text:
+        raise InvalidKey("backslash")
+    if "\0" in text:
+        raise InvalidKey("NUL character")
+    if ".." in text.split("/"):
+        raise InvalidKey("'..' segment")

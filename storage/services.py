@@ -1,0 +1,135 @@
+"""All writes to assets and users. Everything here blocks: call it from a thread."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, BinaryIO
+
+from django.conf import settings
+from django.db import transaction
+
+from storage.files import Draft, delete_file, open_file
+from storage.ids import new_id
+from storage.media_types import extension_for, value_type_of
+from storage.models import Asset, User
+
+MAX_NAME = 255
+
+
+def store_asset(
+    owner_id: str,
+    content: bytes | BinaryIO,
+    *,
+    name: str,
+    content_type: str,
+    job_id: str | None = None,
+    asset_id: str | None = None,
+) -> Asset:
+    """Store a file and its row: first the file, so that no row is without one."""
+    draft = Draft()
+    try:
+        if isinstance(content, bytes):
+            draft.append(content)
+        else:
+            draft.copy_from(content)
+        return keep_draft(
+            draft,
+            owner_id,
+            name=name,
+            content_type=content_type,
+            job_id=job_id,
+            asset_id=asset_id,
+        )
+    finally:
+        draft.discard()
+
+
+def keep_draft(
+    draft: Draft,
+    owner_id: str,
+    *,
+    name: str,
+    content_type: str,
+    job_id: str | None = None,
+    asset_id: str | None = None,
+) -> Asset:
+    """Make an asset of a draft."""
+    asset_id = asset_id or new_id()
+    key = f"{asset_id}.{extension_for(content_type, name)}"
+    facts = draft.keep(key)
+    try:
+        return Asset.objects.create(
+            id=asset_id,
+            owner_id=owner_id,
+            name=_clean_name(name),
+            content_type=content_type[:127],
+            size=facts.size,
+            sha256=facts.sha256,
+            key=key,
+            job_id=job_id,
+        )
+    except Exception:
+        delete_file(key)
+        raise
+
+
+def open_asset(asset: Asset) -> BinaryIO:
+    """Open the bytes of an asset.
+
+    Raises:
+        FileNotFoundError: somebody removed the file.
+    """
+    return open_file(asset.key)
+
+
+def delete_asset(asset: Asset) -> None:
+    """Delete the row, and the file once that is certain."""
+    key = asset.key
+    asset.delete()
+    transaction.on_commit(partial(delete_file, key))
+
+
+def delete_user(user: User) -> None:
+    """Delete a user with all that is theirs, files included."""
+    keys = list(Asset.objects.visible_to(user).values_list("key", flat=True))
+    user.delete()
+    transaction.on_commit(partial(_delete_files, keys))
+
+
+def asset_value(asset: Asset) -> dict[str, Any]:
+    """Return what travels along edges and in events for a stored file."""
+    is_large = asset.size > settings.INLINE_ASSET_LIMIT
+    return {
+        "type": value_type_of(asset.content_type),
+        "uri": f"asset://{asset.key}",
+        "asset_id": asset.pk,
+        "data": None,
+        "metadata": _size_note(asset) if is_large else None,
+    }
+
+
+def large_value(asset: Asset) -> dict[str, Any]:
+    """Return what stands for a value that was stored because of its size.
+
+    ``inlined_data`` tells it from a file: readers put such a value back.
+    """
+    return {
+        **asset_value(asset),
+        "type": "text" if asset.content_type == "text/plain" else "json",
+        "metadata": _size_note(asset),
+    }
+
+
+def _size_note(asset: Asset) -> dict[str, Any]:
+    return {"size": asset.size, "inlined_data": False}
+
+
+def _delete_files(keys: list[str]) -> None:
+    for key in keys:
+        delete_file(key)
+
+
+def _clean_name(name: str) -> str:
+    """Drop what no file name and no database column can hold."""
+    printable = "".join(c for c in name if c.isprintable())
+    return printable.encode("utf-8", "replace").decode()[:MAX_NAME] or "file"
