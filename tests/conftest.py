@@ -80,7 +80,7 @@ class ModeCount:
         properties = list(report.user_properties)
         for service in dict(properties).get("lacking", ()):
             self.left_out[service].add(report.nodeid)
-        if report.when != "call":
+        if report.when != "call" or report.skipped:
             return
         modes = [value for name, value in properties if name == "mode"]
         for name in modes or ["no server"]:

@@ -2,7 +2,9 @@
 
 import os
 import secrets
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -108,6 +110,34 @@ def _is_empty(url: str) -> bool:
 def _flush(url: str) -> None:
     with redis.Redis.from_url(url) as client:
         client.flushdb()
+
+
+@contextmanager
+def own_virtual_host(url: str) -> Iterator[str]:
+    """The URL of an empty virtual host of RabbitMQ, deleted afterwards.
+
+    Where its command line does not reach the broker, which then is one that was
+    started for this run alone, the broker's own virtual host has to do.
+    """
+    name = f"{PREFIX}_{run_id()}_{secrets.token_hex(4)}"
+    if not _rabbitmqctl("add_vhost", name):
+        yield url
+        return
+    try:
+        user = urlsplit(url).username or "guest"
+        _rabbitmqctl("set_permissions", "-p", name, user, ".*", ".*", ".*")
+        yield _with_path(url, name)
+    finally:
+        _rabbitmqctl("delete_vhost", name)
+
+
+def _rabbitmqctl(*arguments: str) -> bool:
+    program = shutil.which("rabbitmqctl")
+    if program is None:
+        return False
+    argv = [program, "--quiet", *arguments]
+    result = subprocess.run(argv, capture_output=True, check=False, timeout=60)
+    return result.returncode == 0
 
 
 def is_alive(process: int) -> bool:
