@@ -13,7 +13,8 @@ from nodetool_site.lib.environment import Environment, saved_secret
 from nodetool_site.lib.hosts import default_allowed_hosts
 
 env = Environment()
-Environment.read_env(Path.cwd() / ".env")
+if (DOTENV := Path.cwd() / ".env").is_file():
+    Environment.read_env(DOTENV)
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- Server
@@ -199,7 +200,16 @@ INSTALLED_APPS = [
     "chat",
 ]
 # API paths pass one async middleware; the page middlewares let them through.
-MIDDLEWARE: list[str] = []
+MIDDLEWARE = [
+    "nodetool_site.static_files.StaticFilesMiddleware",
+    "nodetool_site.middleware.ApiMiddleware",
+    "nodetool_site.middleware.PageConnectionsMiddleware",
+    "nodetool_site.middleware.PageSessionMiddleware",
+    "nodetool_site.middleware.PageCsrfMiddleware",
+    "nodetool_site.middleware.PageAuthenticationMiddleware",
+    "nodetool_site.middleware.PageMessageMiddleware",
+    "nodetool_site.middleware.PageXFrameOptionsMiddleware",
+]
 ROOT_URLCONF = "nodetool_site.urls"
 ASGI_APPLICATION = "nodetool_site.asgi.application"
 APPEND_SLASH = False
@@ -239,6 +249,8 @@ REST_FRAMEWORK = {
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_FOLDER / "static"
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_ROOT: Path | None = None  # ``serve --static-folder``
+WHITENOISE_INDEX_FILE = True
 LANGUAGE_CODE = "en"
 USE_I18N = True
 USE_TZ = True

@@ -1,0 +1,40 @@
+"""The ASGI application: HTTP, WebSockets and, where the server has one, a lifespan."""
+
+import os
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nodetool_site.settings")
+django.setup(set_prefix=False)
+
+from nodetool_site.handler import Handler  # noqa: E402 - needs the settings
+from nodetool_site.lib import lifecycle  # noqa: E402
+from nodetool_site.lib.asgi_types import Receive, Scope, Send  # noqa: E402
+from nodetool_site.routing import SocketRouter  # noqa: E402
+
+http = Handler()
+websocket = SocketRouter({})
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve one connection of any kind."""
+    if scope["type"] == "http":
+        await http(scope, receive, send)
+    elif scope["type"] == "websocket":
+        await websocket(scope, receive, send)
+    elif scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    else:
+        raise ValueError(f"no application for '{scope['type']}'")
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await lifecycle.start()
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await lifecycle.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

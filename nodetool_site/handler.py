@@ -1,0 +1,171 @@
+"""Django's ASGI handler without its thread hops.
+
+Django hops twice for every request (``response.close`` and the sync receivers of
+``request_started`` and ``request_finished``) and a third time to log an error answer;
+the hops cost more than the request. Here the API runs on the loop alone; pages keep a
+thread of their own, as Django's sync code wants it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tempfile
+import time
+from typing import IO, Any
+
+from asgiref.sync import ThreadSensitiveContext
+from django.conf import settings
+from django.core import signals
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
+from django.db import close_old_connections, reset_queries
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix, set_urlconf
+
+from nodetool_site.lib.access_log import log_request, masked_target
+from nodetool_site.lib.asgi_types import Receive, Scope, Send
+from nodetool_site.lib.bodies import body_limit
+from nodetool_site.lib.errors import BadRequest, PayloadTooLarge, error_response
+from nodetool_site.lib.surfaces import is_page
+
+IN_MEMORY_BODY_BYTES = 1024**2
+
+
+def keep_connections() -> None:
+    """Stop Django from closing database connections after each request.
+
+    ``db()`` keeps one per thread for good; the page middlewares close their own.
+    """
+    signals.request_started.disconnect(close_old_connections)
+    signals.request_finished.disconnect(close_old_connections)
+    signals.request_started.disconnect(reset_queries)
+
+
+class Handler(ASGIHandler):
+    """Serves HTTP: reads the body within its limit, answers, writes the access line."""
+
+    def __init__(self) -> None:
+        keep_connections()
+        super().__init__()
+
+    _middleware_chain: Any
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if is_page(scope["path"]):
+            async with ThreadSensitiveContext():
+                await self.handle(scope, receive, send)
+        else:
+            await self.handle(scope, receive, send)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, until its answer is out or its client is gone."""
+        started = time.perf_counter()
+        request = None
+        try:
+            body, size = await self._read_body(scope, receive)
+            request = self._request(scope, body, size)
+            set_script_prefix(get_script_prefix(scope))
+            await signals.request_started.asend(sender=self.__class__, scope=scope)
+            status = await self._answer(request, receive, send)
+        except RequestAborted:
+            return
+        except (BadRequest, PayloadTooLarge) as error:
+            refusal = error_response(error)
+            status = refusal.status_code
+            await self.send_response(refusal, send)
+        self._log(scope, request, status, time.perf_counter() - started)
+
+    async def get_response_async(self, request: Any) -> HttpResponseBase:
+        """Return the answer. Django's own logs errors from another thread."""
+        set_urlconf(settings.ROOT_URLCONF)
+        response = await self._middleware_chain(request)
+        response._resource_closers.append(request.close)
+        return response  # type: ignore[no-any-return]
+
+    async def _answer(self, request: ASGIRequest, receive: Receive, send: Send) -> int:
+        """Answer; a client that hangs up cancels the view. Returns the status."""
+        task = asyncio.current_task()
+        assert task is not None
+        response = None
+        hung_up = asyncio.ensure_future(receive())
+        hung_up.add_done_callback(_cancel := lambda _: task.cancel())
+        try:
+            response = await self.run_get_response(request)
+            _set_length(response)
+            await self.send_response(response, send)
+        except asyncio.CancelledError:
+            if not hung_up.done():
+                raise
+            task.uncancel()
+            return 499 if response is None else response.status_code
+        finally:
+            hung_up.remove_done_callback(_cancel)
+            hung_up.cancel()
+            if response is not None:
+                response.close()
+            else:
+                request.close()
+        return response.status_code
+
+    @staticmethod
+    async def _read_body(scope: Scope, receive: Receive) -> tuple[IO[bytes], int]:
+        """Read the whole body, into a file once it is large.
+
+        Raises:
+            PayloadTooLarge: over the limit of the path.
+            RequestAborted: the client has gone.
+        """
+        limit = body_limit(scope["path"])
+        body: IO[bytes] | None = None
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RequestAborted
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if limit and size > limit:
+                raise PayloadTooLarge
+            more = message.get("more_body", False)
+            if body is None:
+                if not more:
+                    return io.BytesIO(chunk), size
+                body = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - the request's
+                    IN_MEMORY_BODY_BYTES
+                )
+            body.write(chunk)
+            if not more:
+                body.seek(0)
+                return body, size
+
+    def _request(self, scope: Scope, body: IO[bytes], size: int) -> ASGIRequest:
+        try:
+            request = self.request_class(scope, body)
+        except UnicodeDecodeError:
+            raise BadRequest("The request is not readable.") from None
+        if size:
+            # A chunked body comes without its length, and parsers go by that.
+            request.META["CONTENT_LENGTH"] = str(size)
+        return request
+
+    @staticmethod
+    def _log(
+        scope: Scope, request: ASGIRequest | None, status: int, duration_s: float
+    ) -> None:
+        identity = getattr(request, "identity", None)
+        log_request(
+            scope["method"],
+            masked_target(scope["path"], scope["query_string"].decode("latin-1")),
+            status,
+            duration_s,
+            user_id=getattr(identity, "user_id", ""),
+            request_id=getattr(request, "request_id", ""),
+        )
+
+
+def _set_length(response: HttpResponseBase) -> None:
+    """Say how long a whole answer is, or the server would send it in chunks."""
+    if not response.streaming and not response.has_header("Content-Length"):
+        response["Content-Length"] = str(len(response.content))  # type: ignore[attr-defined]

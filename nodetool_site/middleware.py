@@ -1,0 +1,183 @@
+"""The one async middleware of the API, and page middlewares that let the API pass."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from asgiref.sync import markcoroutinefunction, sync_to_async
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.exceptions import DisallowedHost
+from django.db import connections
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.csrf import CsrfViewMiddleware
+from rest_framework.exceptions import AuthenticationFailed
+
+from nodetool_site import auth
+from nodetool_site.lib import origins, surfaces
+from nodetool_site.lib.errors import BadRequest, Forbidden, error_response
+
+GetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class ApiMiddleware:
+    """Everything a request passes before its view, without a thread hop.
+
+    Host, preflight, Origin and, for API paths, who is calling. A view that forgets to
+    ask is closed, not open; an unknown path tells nothing to a stranger.
+    """
+
+    sync_capable = False
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        markcoroutinefunction(self)
+
+    async def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Serve one request."""
+        request.request_id = _request_id(request)  # type: ignore[attr-defined]
+        try:
+            response = await self._serve(request)
+        except (BadRequest, Forbidden, AuthenticationFailed) as error:
+            response = error_response(error)
+        self._add_headers(request, response)
+        return response
+
+    async def _serve(self, request: HttpRequest) -> HttpResponseBase:
+        headers = request.META
+        try:
+            host = request.get_host()
+        except DisallowedHost:
+            raise BadRequest("Invalid Host header") from None
+        origin = headers.get("HTTP_ORIGIN")
+        if request.method == "OPTIONS":
+            return _preflight(origin, headers)
+        is_safe = request.method in SAFE_METHODS
+        if not is_safe and not origins.may_change_state(origin, host):
+            raise Forbidden("Requests from this origin are refused.")
+        if surfaces.knows_callers(request.path_info):
+            await _identify(request)
+        return await self.get_response(request)
+
+    @staticmethod
+    def _add_headers(request: HttpRequest, response: HttpResponseBase) -> None:
+        headers = response.headers
+        headers["x-request-id"] = request.request_id  # type: ignore[attr-defined]
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        headers.setdefault("Referrer-Policy", "no-referrer")
+        origin = request.META.get("HTTP_ORIGIN")
+        if origin and request.method != "OPTIONS":
+            for name, value in origins.cors_headers(origin).items():
+                headers.setdefault(name, value)
+
+
+def _request_id(request: HttpRequest) -> str:
+    given = request.META.get("HTTP_X_REQUEST_ID", "")
+    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _preflight(origin: str | None, headers: dict[str, Any]) -> HttpResponse:
+    response = HttpResponse(status=204)
+    response["Allow"] = origins.METHODS
+    asked = headers.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
+    for name, value in origins.preflight_headers(origin or "", asked).items():
+        response[name] = value
+    return response
+
+
+async def _identify(request: HttpRequest) -> None:
+    """Set ``request.identity``; on public paths a bad credential counts as none.
+
+    There the view may still want to know: it is kept as ``authentication_error``.
+    """
+    method, path = request.method or "", request.path_info
+    try:
+        await auth.identify(
+            request, allow_query=surfaces.takes_query_token(method, path)
+        )
+    except AuthenticationFailed as error:
+        if not surfaces.is_public(method, path):
+            raise
+        request.identity = None  # type: ignore[attr-defined]
+        request.authentication_error = error  # type: ignore[attr-defined]
+
+
+class _PagesOnly:
+    """Mixed into a middleware of Django's: API paths go on at once."""
+
+    async_mode: bool
+    get_response: Callable[[HttpRequest], Any]
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Run the middleware for a page, the next one for everything else."""
+        if surfaces.is_page(request.path_info):
+            return super().__call__(request)  # type: ignore[misc]
+        return self.get_response(request)
+
+
+class PageConnectionsMiddleware:
+    """Closes the database connection that a page's own thread has opened.
+
+    Outermost of the page middlewares. The API's threads keep theirs, so Django's
+    closing after every request is off.
+    """
+
+    sync_capable = False
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        markcoroutinefunction(self)
+
+    async def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Serve one request."""
+        if not surfaces.is_page(request.path_info):
+            return await self.get_response(request)
+        try:
+            return await self.get_response(request)
+        finally:
+            await sync_to_async(connections.close_all)()
+
+
+class PageSessionMiddleware(_PagesOnly, SessionMiddleware):
+    """Sessions, for pages."""
+
+
+class PageAuthenticationMiddleware(_PagesOnly, AuthenticationMiddleware):
+    """The signed-in user, for pages."""
+
+
+class PageMessageMiddleware(_PagesOnly, MessageMiddleware):
+    """One-time messages, for pages."""
+
+
+class PageXFrameOptionsMiddleware(_PagesOnly, XFrameOptionsMiddleware):
+    """No page of ours in a frame."""
+
+
+class PageCsrfMiddleware(_PagesOnly, CsrfViewMiddleware):
+    """CSRF tokens, for pages: the API has no cookie that a page could misuse."""
+
+    async def process_view(  # type: ignore[override]
+        self,
+        request: HttpRequest,
+        callback: Callable[..., Any],
+        callback_args: tuple[Any, ...],
+        callback_kwargs: dict[str, Any],
+    ) -> HttpResponseBase | None:
+        """Check the token of a page's form; async, or the API would hop threads."""
+        if not surfaces.is_page(request.path_info):
+            return None
+        return await sync_to_async(super().process_view)(
+            request, callback, callback_args, callback_kwargs
+        )
