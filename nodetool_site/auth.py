@@ -13,11 +13,12 @@ from urllib.parse import unquote_to_bytes
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
+from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from nodetool_site.lib.db import db
-from nodetool_site.lib.errors import ApplicationError, Unauthorized
+from nodetool_site.lib.errors import Unauthorized
 from storage import api_tokens
 from storage.failed_attempts import FailedAttempts
 from storage.identity import DEFAULT_IDENTITY, Identity, auth_provider, is_enforced
@@ -33,31 +34,34 @@ CLOSE_POLICY = 1008
 failed_attempts = FailedAttempts()
 
 
-class AuthenticationFailed(ApplicationError):
+class AuthenticationFailed(exceptions.AuthenticationFailed):
     """The caller did not prove who they are; also the reason of a socket's close."""
 
-    status = 401
     close_reason: ClassVar[str] = "Invalid authentication"
 
 
 class MissingCredential(AuthenticationFailed):
     """There is no bearer token where one is needed."""
 
-    default_message = Unauthorized.default_message
+    default_detail = Unauthorized.default_message
     close_reason = "Missing authentication"
 
 
 class InvalidCredential(AuthenticationFailed):
     """The token opens nothing."""
 
-    default_message = "Invalid token"
+    default_detail = "Invalid token"
 
 
 class TooManyFailures(AuthenticationFailed):
     """This address has presented too many wrong tokens within a minute."""
 
-    status = 429
-    default_message = "Too many failed authentication attempts"
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+    default_detail = "Too many failed authentication attempts"
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__()
+        self.wait = wait_s  # the name REST framework makes ``Retry-After`` of
 
 
 async def authenticate(
@@ -99,20 +103,6 @@ async def identify(request: HttpRequest, *, allow_query: bool = False) -> Identi
     )
     request.identity = identity  # type: ignore[attr-defined]
     return identity
-
-
-async def identify_if_possible(request: HttpRequest) -> Identity | None:
-    """Do as ``identify`` on a path that is open to strangers.
-
-    A good credential counts there, a bad one is ignored; ``authentication_error``
-    says why for a view that has further ways to let somebody in.
-    """
-    try:
-        return await identify(request)
-    except AuthenticationFailed as error:
-        request.identity = None  # type: ignore[attr-defined]
-        request.authentication_error = error  # type: ignore[attr-defined]
-        return None
 
 
 def find_token(
@@ -162,7 +152,7 @@ def _verify_in_memory(token: bytes | None, address: str) -> Identity | None:
     """Return the caller as far as no database is needed, None if it is."""
     wait = failed_attempts.retry_after_s(address, settings.AUTH_FAILURES_PER_MINUTE)
     if wait:
-        raise TooManyFailures(retry_after_s=wait)
+        raise TooManyFailures(wait)
     if not token:
         raise MissingCredential
     if is_static_token(token):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from django.conf import settings
 from django.core.files import File
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage
 
 DRAFTS = ".drafts"
 STALE_DRAFT_AGE_S = 24 * 3600.0
@@ -54,7 +55,7 @@ class Draft:
         """Make this the file of ``key``."""
         self._file.close()
         with self.path.open("rb") as file:
-            default_storage.save(path_of(key), _Movable(file, self.path))
+            _storage().save(path_of(key), _Movable(file, self.path))
         return FileFacts(self._size, self._digest.hexdigest())
 
     def discard(self) -> None:
@@ -86,12 +87,12 @@ def open_file(key: str) -> BinaryIO:
     Raises:
         FileNotFoundError: there is none.
     """
-    return cast("BinaryIO", default_storage.open(path_of(key), "rb"))
+    return cast("BinaryIO", _storage().open(path_of(key), "rb"))
 
 
 def delete_file(key: str) -> None:
     """Delete a file; one that is missing is fine."""
-    default_storage.delete(path_of(key))
+    _storage().delete(path_of(key))
 
 
 def remove_stale_drafts() -> int:
@@ -104,6 +105,19 @@ def remove_stale_drafts() -> int:
     for path in stale:
         path.unlink(missing_ok=True)
     return len(stale)
+
+
+def _storage() -> FileSystemStorage:
+    return _storage_in(settings.ASSET_FOLDER)
+
+
+@lru_cache(maxsize=4)
+def _storage_in(folder: Path) -> FileSystemStorage:
+    return FileSystemStorage(
+        location=folder,
+        file_permissions_mode=0o600,
+        directory_permissions_mode=0o700,
+    )
 
 
 def _changed_at(path: Path) -> float:

@@ -100,7 +100,8 @@ class JobSpill:
     async def finish(self) -> dict[str, Any]:
         """Store the file and return the reference that readers put back."""
         draft, self._draft = self._draft, None
-        draft = draft or await asyncio.to_thread(Draft)
+        if draft is None:
+            draft = await asyncio.to_thread(Draft)
         asset = await self._store._keep(draft, self._content_type, self._name)
         return large_value(asset)
 

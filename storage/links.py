@@ -38,7 +38,9 @@ def public_path(key: str, owner_id: str) -> str:
 
 def public_url(key: str, owner_id: str, base_url: str = "") -> str:
     """Return the whole address; ``base_url`` is the one the caller reached us by."""
-    base = settings.ASSET_DOMAIN or base_url or settings.NODETOOL_API_URL
+    base = (
+        getattr(settings, "ASSET_DOMAIN", "") or base_url or settings.NODETOOL_API_URL
+    )
     return base.rstrip("/") + public_path(key, owner_id)
 
 

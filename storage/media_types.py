@@ -62,8 +62,8 @@ for _suffix, _content_type in _OURS.items():
 
 def content_type_of(file_name: str) -> str:
     """Return the content type that the extension of ``file_name`` stands for."""
-    suffix = file_name.rpartition(".")[2].lower()
-    return _types.types_map[True].get(f".{suffix}", DEFAULT_TYPE)
+    _, dot, suffix = file_name.rpartition(".")
+    return _types.types_map[True].get(dot + suffix.lower(), DEFAULT_TYPE)
 
 
 def extension_for(content_type: str, file_name: str) -> str:

@@ -90,7 +90,7 @@ async def _find(request: HttpRequest, key: str) -> Asset:
     """Return the asset that the caller may read.
 
     Raises:
-        ApplicationError: 401 without any credential, else 404.
+        Exception: 401 without a good credential, else 404.
     """
     asset = await db(Asset.objects.filter(key=key).first) if is_key(key) else None
     if reads_are_open() or (asset is not None and _is_link(request, asset)):
@@ -116,7 +116,7 @@ async def _reader(request: HttpRequest) -> str:
         return str(identity.user_id)
     user_id = await db(_session_user_id, request)
     if user_id is None:
-        error: ApplicationError | None = getattr(request, "authentication_error", None)
+        error: Exception | None = getattr(request, "authentication_error", None)
         raise error or Unauthorized()
     return user_id
 

@@ -4,8 +4,8 @@ import pytest
 from django.http.response import HttpResponseBase
 from django.test import AsyncRequestFactory
 
-from nodetool_site.auth import identify_if_possible
 from nodetool_site.lib.db import db
+from nodetool_site.middleware import ApiMiddleware
 from storage.api.downloads import StorageView
 from storage.models import Asset, User
 from storage.services import store_asset
@@ -64,9 +64,9 @@ def fetch():
         )
         if session is not None:
             request.session = session
-        await identify_if_possible(request)
         path = request.path_info.removeprefix("/storage/")
-        return await StorageView.as_view()(request, path=path)
+        view = StorageView.as_view()
+        return await ApiMiddleware(lambda request: view(request, path=path))(request)
 
     return send
 

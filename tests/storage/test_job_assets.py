@@ -1,0 +1,154 @@
+"""The engine's asset port."""
+
+import base64
+
+import pytest
+
+from nodetool_site.lib.db import db
+from storage.errors import AssetNotFound, UnreadableAsset
+from storage.job_assets import JobAssetStore, write_value_sync
+from storage.models import Asset
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def assets(alice) -> JobAssetStore:
+    return JobAssetStore(alice.pk, "job-1")
+
+
+async def test_a_written_file_is_read_back(assets):
+    value = await assets.write(b"\x89PNG", content_type="image/png", name="a.png")
+
+    asset = await db(Asset.objects.get)
+    assert value == {
+        "type": "image",
+        "uri": f"asset://{asset.pk}.png",
+        "asset_id": asset.pk,
+        "data": None,
+        "metadata": None,
+    }
+    assert (asset.owner_id, asset.job_id) == ("alice", "job-1")
+    assert await assets.read(value) == b"\x89PNG"
+
+
+async def test_a_file_over_the_inline_limit_says_so(assets, settings):
+    settings.INLINE_ASSET_LIMIT = 3
+
+    value = await assets.write(b"1234", content_type="image/png", name="a.png")
+
+    assert value["metadata"] == {"size": 4, "inlined_data": False}
+
+
+async def test_a_spill_becomes_one_asset(assets):
+    spill = assets.open_spill(content_type="application/json", name="list.json")
+    for piece in (b"[1", b",2", b",3]"):
+        await spill.append(piece)
+    value = await spill.finish()
+    spill.discard()
+
+    assert value["type"] == "json"
+    assert value["uri"] == f"asset://{value['asset_id']}.json"
+    assert value["data"] is None
+    assert value["metadata"] == {"size": 7, "inlined_data": False}
+    assert await assets.read(value) == b"[1,2,3]"
+
+
+async def test_an_empty_spill_is_an_empty_asset(assets):
+    value = await assets.open_spill(content_type="text/plain", name="a").finish()
+
+    assert value["type"] == "text"
+    assert await assets.read(value) == b""
+
+
+async def test_a_discarded_spill_leaves_nothing(assets):
+    spill = assets.open_spill(content_type="application/json", name="list.json")
+    await spill.append(b"x")
+    draft = spill._draft
+
+    spill.discard()
+
+    assert not draft.path.exists()
+    assert not await db(Asset.objects.exists)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "{uri}",
+        "/storage/assets/{key}",
+        "http://localhost:7777/storage/assets/{key}?sig=x&exp=1",
+    ],
+)
+async def test_a_stored_file_is_read_by_any_of_its_names(assets, uri):
+    value = await assets.write(b"abc", content_type="text/plain", name="a.txt")
+    key = value["uri"].removeprefix("asset://")
+
+    text = uri.format(uri=value["uri"], key=key)
+
+    assert await assets.read({"type": "text", "uri": text}) == b"abc"
+
+
+async def test_z_03_a_strangers_file_does_not_exist(assets, charlie):
+    value = await assets.write(b"abc", content_type="text/plain", name="a.txt")
+    foreign = JobAssetStore(charlie.pk, "job-2")
+
+    with pytest.raises(AssetNotFound) as theirs:
+        await foreign.read(value)
+    unknown = value["uri"].replace(value["asset_id"], "0" * 32)
+    with pytest.raises(AssetNotFound) as none:
+        await foreign.read({"uri": unknown})
+
+    shown = str(theirs.value).replace(value["asset_id"], "0" * 32)
+    assert shown == str(none.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "data"),
+    [
+        ({"data": b"raw", "uri": ""}, b"raw"),
+        ({"uri": "data:text/plain,a%20b"}, b"a b"),
+        ({"uri": f"data:;base64,{base64.b64encode(b'xyz').decode()}"}, b"xyz"),
+    ],
+)
+async def test_inline_values_need_no_store(assets, value, data):
+    assert await assets.read(value) == data
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        None,
+        "file:///etc/passwd",
+        "/etc/passwd",
+        "memory://x",
+        "https://example.org/a.png",
+        "data:nothing",
+        "data:;base64,a",
+        "/storage/assets/../../etc/passwd",
+    ],
+)
+async def test_h_07_nothing_else_is_read(assets, uri):
+    with pytest.raises(UnreadableAsset):
+        await assets.read({"type": "image", "uri": uri})
+
+
+def test_a_large_value_is_stored_under_the_id_that_its_event_names(alice):
+    value = write_value_sync(
+        alice.pk,
+        "job-1",
+        b'"text"',
+        content_type="application/json",
+        name="value.json",
+        asset_id="a" * 32,
+    )
+
+    assert value == {
+        "type": "json",
+        "uri": f"asset://{'a' * 32}.json",
+        "asset_id": "a" * 32,
+        "data": None,
+        "metadata": {"size": 6, "inlined_data": False},
+    }
+    assert Asset.objects.get().job_id == "job-1"

@@ -1,0 +1,167 @@
+"""Storing and deleting files and their rows."""
+
+import hashlib
+import io
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import IntegrityError
+
+from storage import files
+from storage.files import Draft, open_file, path_of, remove_stale_drafts
+from storage.models import Asset, User
+from storage.services import delete_asset, delete_user, open_asset, store_asset
+
+HEX = set("0123456789abcdef")
+
+
+def file_of(asset: Asset) -> Path:
+    return Path(settings.ASSET_FOLDER) / path_of(asset.key)
+
+
+def drafts() -> list[Path]:
+    return list(files._draft_folder().glob("*"))
+
+
+def test_a_user_has_a_text_id_of_32_hex_digits(db):
+    user = User.objects.create_user("somebody")
+
+    assert len(user.pk) == 32
+    assert set(user.pk) <= HEX
+    assert User._meta.pk.max_length == 64
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", io.BytesIO(b"x" * 300_000)])
+def test_a_stored_file_is_whole_and_described(alice, content):
+    asset = store_asset(
+        alice.pk, content, name="Report.txt", content_type="text/plain", job_id="j1"
+    )
+
+    with open_asset(asset) as file:
+        stored = file.read()
+    assert asset.size == len(stored)
+    assert asset.sha256 == hashlib.sha256(stored).hexdigest()
+    assert asset.key == f"{asset.pk}.txt"
+    assert (asset.name, asset.job_id, asset.owner_id) == ("Report.txt", "j1", "alice")
+    assert len(asset.pk) == 32
+    assert set(asset.pk) <= HEX
+    assert drafts() == []
+
+
+def test_ids_are_not_guessable(alice):
+    ids = {
+        store_asset(alice.pk, b"", name="a", content_type="x/y").pk for _ in range(50)
+    }
+
+    assert len(ids) == 50
+    assert len({one[:4] for one in ids}) > 40
+
+
+def test_files_are_readable_by_their_owner_only(alice):
+    asset = store_asset(alice.pk, b"x", name="a.txt", content_type="text/plain")
+
+    assert stat.S_IMODE(file_of(asset).stat().st_mode) == 0o600
+
+
+def test_a_file_appears_whole_or_not_at_all(alice):
+    draft = Draft()
+    draft.append(b"half")
+
+    with pytest.raises(FileNotFoundError):
+        open_file("abc.txt")
+    draft.append(b" and half")
+    draft.keep("abc.txt")
+
+    with open_file("abc.txt") as file:
+        assert file.read() == b"half and half"
+    assert drafts() == []
+
+
+def test_a_discarded_draft_leaves_nothing(alice):
+    draft = Draft()
+    draft.append(b"x")
+
+    draft.discard()
+    draft.discard()
+
+    assert drafts() == []
+
+
+def test_a_source_that_fails_leaves_nothing(alice):
+    class Broken(io.BytesIO):
+        def read(self, size=-1):
+            raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        store_asset(alice.pk, Broken(), name="a.txt", content_type="text/plain")
+
+    assert drafts() == []
+    assert not Asset.objects.exists()
+
+
+def test_a_row_that_fails_takes_its_file_along(alice):
+    store_asset(alice.pk, b"", name="a", content_type="a/b", asset_id="twice")
+    with pytest.raises(IntegrityError):
+        store_asset(alice.pk, b"", name="a.q", content_type="a/c", asset_id="twice")
+
+    with pytest.raises(FileNotFoundError):
+        open_file("twice.q")
+
+
+def test_a_deleted_asset_has_no_file(alice):
+    asset = store_asset(alice.pk, b"x", name="a.txt", content_type="text/plain")
+
+    delete_asset(asset)
+
+    assert not file_of(asset).exists()
+    assert not Asset.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "stored"),
+    [
+        ("a\r\nb\0c.txt", "abc.txt"),
+        ("caf\u00e9 \ud800.txt", "caf\u00e9 .txt"),
+        ("x" * 400, "x" * 255),
+        ("", "file"),
+    ],
+)
+def test_a_name_is_what_a_column_and_a_screen_can_hold(alice, name, stored):
+    asset = store_asset(alice.pk, b"", name=name, content_type="text/plain")
+
+    asset.refresh_from_db()
+    assert asset.name == stored
+
+
+def test_assets_are_visible_to_their_owner_only(alice, bob, charlie):
+    asset = store_asset(alice.pk, b"", name="a", content_type="text/plain")
+    store_asset(bob.pk, b"", name="b", content_type="text/plain")
+
+    assert list(Asset.objects.visible_to(alice)) == [asset]
+    assert list(Asset.objects.visible_to(charlie)) == []
+
+
+def test_a_deleted_user_leaves_no_file(alice, bob):
+    mine = store_asset(alice.pk, b"x", name="a", content_type="text/plain")
+    other = store_asset(bob.pk, b"x", name="a", content_type="text/plain")
+
+    delete_user(alice)
+
+    assert not file_of(mine).exists()
+    assert file_of(other).exists()
+
+
+def test_drafts_that_a_killed_process_left_are_removed_after_a_day(alice):
+    old, fresh = Draft(), Draft()
+    old._file.close()
+    day_ago = time.time() - 25 * 3600
+    os.utime(old.path, (day_ago, day_ago))
+
+    assert remove_stale_drafts() == 1
+
+    assert drafts() == [fresh.path]
+    fresh.discard()
