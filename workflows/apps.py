@@ -1,6 +1,8 @@
 """Application configuration."""
 
 from django.apps import AppConfig
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 
 class WorkflowsConfig(AppConfig):
@@ -8,3 +10,17 @@ class WorkflowsConfig(AppConfig):
 
     name = "workflows"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Load every node class: those that ship, and those of ``NODE_PACKAGES``."""
+        from workflows import checks  # noqa: F401 - it needs the models
+        from workflows.nodes import registry
+
+        registry.load_package("workflows.nodes")
+        for package in settings.NODE_PACKAGES:
+            try:
+                registry.load_package(package)
+            except ImportError as error:
+                raise ImproperlyConfigured(
+                    f"NODE_PACKAGES: cannot import {package}: {error}"
+                ) from error

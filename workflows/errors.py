@@ -41,6 +41,13 @@ class WorkflowIdTaken(Conflict):
         super().__init__(f"Workflow {workflow_id} exists already")
 
 
+class UnknownOwner(NotFound):
+    """Somebody who has no account is to own a workflow."""
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(f"User {user_id} not found")
+
+
 class InvalidWorkflowId(BadRequest):
     """A client asks for an id that no workflow may have."""
 

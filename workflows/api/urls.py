@@ -12,5 +12,6 @@ urlpatterns = [
     both("api/workflows/examples", views.ExampleCollection.as_view()),
     both("api/workflows/examples/search", views.ExampleSearch.as_view()),
     both("api/workflows/examples/<package>/<name>", views.ExampleDetail.as_view()),
+    both("api/workflows/validate", views.WorkflowValidation.as_view()),
     both("api/workflows/<workflow_id>", views.WorkflowDetail.as_view()),
 ]

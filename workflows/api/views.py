@@ -13,6 +13,7 @@ from workflows.api import answers
 from workflows.api.queries import read_list_query, read_text
 from workflows.api.serializers import read_request
 from workflows.errors import ExampleNotFound, WorkflowNotFound
+from workflows.graph_check import problems_of
 from workflows.ids import is_usable_id
 from workflows.shipped_examples import all_examples, find_example, search_examples
 
@@ -112,6 +113,16 @@ class PublicDetail(SyncAPIView):
         """Return it."""
         _check_known(workflow_id)
         return answers.one(reads.read_public_document(workflow_id), workflow_id)
+
+
+class WorkflowValidation(SyncAPIView):
+    """A graph that has not been stored yet."""
+
+    def post(self, request: Request) -> HttpResponse:
+        """Return what would keep it from running."""
+        return json_response(
+            problems_of(cast("dict[str, object]", request.data).get("graph"))
+        )
 
 
 class ExampleCollection(SyncAPIView):

@@ -1,0 +1,19 @@
+"""``nodetool workflows``: stored workflows on the command line."""
+
+from workflows.management import workflow_verbs
+from workflows.management.nouns import NounCommand
+
+
+class Command(NounCommand):
+    """Stored workflows. Whoever runs them adds the verb ``run``."""
+
+    help = "List, read, import, export, check and delete workflows."
+    noun = "workflows"
+    verbs = {
+        "list": workflow_verbs.ListVerb,
+        "get": workflow_verbs.GetVerb,
+        "import": workflow_verbs.ImportVerb,
+        "export": workflow_verbs.ExportVerb,
+        "validate": workflow_verbs.ValidateVerb,
+        "delete": workflow_verbs.DeleteVerb,
+    }
