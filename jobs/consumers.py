@@ -1,0 +1,342 @@
+"""The ``/ws`` consumer: commands in, replies and events out.
+
+One task reads and handles commands in their order; one task writes. What a job emits
+never queues here: the writer takes a page from the log when the last one has left, so a
+socket that does not read costs a page, and its ping is answered all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+from urllib.parse import parse_qs
+
+from channels.consumer import AsyncConsumer
+from django.conf import settings
+
+from jobs import feed, process
+from jobs.errors import InvalidJobRequest
+from jobs.feed import Page, Reader
+from jobs.socket_codec import InvalidFrame, decode, encode, encode_page
+from nodetool_site.lib.errors import ApplicationError
+
+logger = logging.getLogger(__name__)
+
+Message: TypeAlias = dict[str, Any]
+Handler: TypeAlias = Callable[["Session", Message], Awaitable[Message | None]]
+
+MAX_SUBSCRIPTIONS = 1000
+MAX_QUEUED_REPLIES = 256
+FRAMES_EXTENSION = "nodetool.frames"
+NO_COMMAND = (
+    "All messages must include a 'command' field. Use 'chat_message' command for chat."
+)
+
+
+class CommandError(Exception):
+    """A refusal whose whole reply is given."""
+
+    def __init__(self, error: str, **fields: Any) -> None:
+        super().__init__(error)
+        self.reply = {"error": error, **fields}
+
+
+class Subscription:
+    """A job that a socket follows. Held while its command's reply is not queued."""
+
+    __slots__ = ("is_held", "reader")
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.is_held = True
+
+
+class Session:
+    """One open socket of one user."""
+
+    def __init__(
+        self, scope: Mapping[str, Any], send: Any, table: Mapping[str, Handler]
+    ) -> None:
+        self.user_id: str = scope["identity"].user_id
+        self.base_url = _base_url(scope)
+        self.binary = False
+        self._send = send
+        self._table = table
+        self._can_send_many = FRAMES_EXTENSION in (scope.get("extensions") or {})
+        self._is_pinned = False
+        self._has_spoken = False
+        self._replies: deque[bytes] = deque()
+        self._subscriptions: dict[str, Subscription] = {}
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._last_sent = self._loop.time()
+        self._keepalive: asyncio.TimerHandle | None = None
+        mode = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("mode")
+        if mode and mode[0] in ("text", "binary"):
+            self.pin(mode[0])
+
+    # --- in
+
+    async def on_frame(self, frame: str | bytes) -> None:
+        """Handle one frame and queue its reply."""
+        if not self._is_pinned:
+            self.binary = isinstance(frame, bytes)
+        if not self._has_spoken:
+            self._has_spoken = True
+            self._plan_ping()
+        try:
+            message = decode(frame)
+        except InvalidFrame as error:
+            self.send(
+                {"type": "error", "error": "invalid_frame", "message": str(error)}
+            )
+        else:
+            await self._on_message(message)
+        while len(self._replies) > MAX_QUEUED_REPLIES:
+            self._room.clear()
+            await self._room.wait()
+
+    async def _on_message(self, message: Any) -> None:
+        if isinstance(message, dict) and "command" not in message:
+            kind = message.get("type")
+            if kind == "ping":
+                self.send({"type": "pong", "ts": time.time()})
+                return
+            if kind == "pong":
+                return
+            if "role" in message and "content" in message:
+                message = {"command": "chat_message", "data": message}
+        if not isinstance(message, dict) or "command" not in message:
+            self.send({"error": "invalid_message", "message": NO_COMMAND})
+            return
+        reply = await self._on_command(message)
+        request_id = message.get("request_id")
+        if reply is not None:
+            if isinstance(request_id, str) and request_id:
+                reply = {**reply, "request_id": request_id}
+            self.send(reply)
+        for subscription in self._subscriptions.values():
+            subscription.is_held = False
+        self._wake.set()
+
+    async def _on_command(self, message: Message) -> Message | None:
+        command, data = message["command"], message.get("data")
+        data = {} if data is None else data
+        if not isinstance(command, str):
+            return _invalid("command must be a string", command, data)
+        if not isinstance(data, dict):
+            return _invalid("data must be an object", command, data)
+        handler = self._table.get(command)
+        if handler is None:
+            return {"error": "Unknown command", "command": command}
+        if isinstance(message.get("request_id"), str):
+            data = {**data, "_request_id": message["request_id"]}
+        try:
+            return await handler(self, data)
+        except CommandError as error:
+            return error.reply
+        except InvalidJobRequest as error:
+            return _invalid(error.message, command, data)
+        except ApplicationError as error:
+            return {"error": error.message, **_ids(data)}
+        except Exception:
+            logger.exception("command %s failed", command)
+            return {"error": "Internal server error", **_ids(data)}
+
+    # --- what handlers use
+
+    def send(self, message: Message) -> None:
+        """Queue a message for this socket, in its encoding."""
+        self._replies.append(encode(message, binary=self.binary))
+        self._wake.set()
+
+    def pin(self, mode: str) -> None:
+        """Keep to one encoding, whatever the client's frames are in."""
+        self.binary = mode == "binary"
+        self._is_pinned = True
+
+    def follow(self, job_id: str, *, after: int = 0, is_new: bool = False) -> bool:
+        """Send the job's events from ``after`` on; False if they are being sent.
+
+        Nothing leaves before the reply to the command at hand.
+
+        Raises:
+            CommandError: the socket follows too many jobs.
+        """
+        if job_id in self._subscriptions:
+            return False
+        if len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
+            raise CommandError(
+                f"Too many jobs on this connection (limit {MAX_SUBSCRIPTIONS}): "
+                "open another",
+                job_id=job_id,
+            )
+        reader = feed.open_reader(
+            job_id,
+            owner_id=self.user_id,
+            after=after,
+            wake=self._wake.set,
+            is_new=is_new,
+        )
+        self._subscriptions[job_id] = Subscription(reader)
+        return True
+
+    def hold(self, job_id: str) -> None:
+        """Send nothing of the job until the reply to the command at hand is queued."""
+        if job_id in self._subscriptions:
+            self._subscriptions[job_id].is_held = True
+
+    def unfollow(self, job_id: str) -> None:
+        """Send no more of the job's events."""
+        subscription = self._subscriptions.pop(job_id, None)
+        if subscription is not None:
+            subscription.reader.close()
+
+    def look_again(self, job_id: str) -> None:
+        """Replay what the log has: the job was there before."""
+        self._subscriptions[job_id].reader.look_again()
+
+    @property
+    def followed(self) -> list[str]:
+        """The jobs whose events are being sent: the live ones of this socket."""
+        return list(self._subscriptions)
+
+    # --- out
+
+    async def write(self) -> None:
+        """Send replies, then pages, for ever."""
+        while True:
+            self._wake.clear()
+            await self._write_replies()
+            if not await self._write_pages():
+                await self._wake.wait()
+
+    async def _write_replies(self) -> None:
+        while self._replies:
+            frames = list(self._replies)
+            self._replies.clear()
+            self._room.set()
+            await self._write(frames, binary=self.binary)
+
+    async def _write_pages(self) -> bool:
+        has_written = False
+        for job_id, subscription in list(self._subscriptions.items()):
+            if subscription.is_held:
+                continue
+            page = await subscription.reader.page()
+            if page is not None:
+                has_written = True
+                await self._write_page(job_id, page)
+                await self._write_replies()
+            if subscription.reader.is_done:
+                self.unfollow(job_id)
+        return has_written
+
+    async def _write_page(self, job_id: str, page: Page) -> None:
+        binary = self.binary
+        frames = await encode_page(
+            page, binary=binary, owner_id=self.user_id, base_url=self.base_url
+        )
+        if page.missing_before is not None:
+            gap = {
+                "type": "replay_incomplete",
+                "job_id": job_id,
+                "workflow_id": None,
+                "next_seq": page.missing_before,
+            }
+            frames.insert(0, encode(gap, binary=binary))
+        await self._write(frames, binary=binary)
+
+    async def _write(self, frames: list[bytes], *, binary: bool) -> None:
+        self._last_sent = self._loop.time()
+        if self._can_send_many:
+            await self._send(
+                {"type": "websocket.send", "frames": frames, "binary": binary}
+            )
+            return
+        for frame in frames:
+            await self._send(
+                {"type": "websocket.send", "bytes": frame}
+                if binary
+                else {"type": "websocket.send", "text": frame.decode()}
+            )
+
+    def _plan_ping(self) -> None:
+        self._keepalive = self._loop.call_later(settings.WS_PING_SECONDS, self._ping)
+
+    def _ping(self) -> None:
+        if self._loop.time() - self._last_sent >= settings.WS_PING_SECONDS * 0.9:
+            self.send({"type": "ping", "ts": time.time()})
+        self._plan_ping()
+
+    def close(self) -> None:
+        """Let go of everything; jobs go on."""
+        if self._keepalive is not None:
+            self._keepalive.cancel()
+        for job_id in list(self._subscriptions):
+            self.unfollow(job_id)
+
+
+class CommandConsumer(AsyncConsumer):
+    """Channels' consumer around a ``Session``; its commands come from ``table``.
+
+    ``__call__`` is overridden: Channels awaits the closing of database connections for
+    every message, which costs five times a ping and has nothing to close here.
+    """
+
+    table: Mapping[str, Handler] = {}
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
+        """Serve one socket until it closes."""
+        await receive()  # websocket.connect
+        offered = scope.get("subprotocols") or [None]
+        await send({"type": "websocket.accept", "subprotocol": offered[0]})
+        process.listen()
+        session = Session(scope, send, self.table)
+        writing = asyncio.create_task(session.write())
+        try:
+            await self._read(receive, session, writing)
+        finally:
+            session.close()
+            writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await writing
+
+    async def _read(
+        self, receive: Any, session: Session, writing: asyncio.Task[None]
+    ) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            frame = message.get("text")
+            await session.on_frame(message.get("bytes") if frame is None else frame)
+            if writing.done():
+                writing.result()
+
+
+def _invalid(details: str, command: Any, data: Any) -> Message:
+    ids = _ids(data) if isinstance(data, dict) else {}
+    ids.pop("workflow_id", None)
+    return {"error": "invalid_command", "details": details, "command": command, **ids}
+
+
+def _ids(data: Message) -> Message:
+    return {
+        name: data[name]
+        for name in ("job_id", "workflow_id")
+        if isinstance(data.get(name), str)
+    }
+
+
+def _base_url(scope: Mapping[str, Any]) -> str:
+    headers = dict(scope.get("headers") or [])
+    host = headers.get(b"host", b"").decode("latin-1")
+    secure = scope.get("scheme") in ("wss", "https")
+    return f"{'https' if secure else 'http'}://{host}" if host else ""

@@ -1,0 +1,318 @@
+"""The one ordered truth about a run: number, store, then announce.
+
+Whoever executes a job holds its ``JobLog`` and emits into it. The writer thread
+numbers what is waiting, stores it as batches and announces them after the commit.
+Readers never see a number twice, never miss one, and never see an event that a
+later replay would not have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from jobs import feed, statements
+from jobs.batches import Batch, pack
+from jobs.large_values import MAX_INLINE_BYTES, LargeValues, StoredValue
+from jobs.log_writer import Deliveries, writer
+from jobs.models import TERMINAL
+from workflows.engine.events import (
+    Event,
+    JobUpdate,
+    NodeUpdate,
+    encode_event,
+    encode_value,
+)
+
+MAX_WAITING_EVENTS = 4_000
+MAX_WAITING_BYTES = 8 * 1024 * 1024
+MAX_TAKEN_EVENTS = 4_000
+GIVE_UP_S = 120.0
+
+
+class Fenced(Exception):
+    """Somebody else settled or took over the job: nothing more may be written."""
+
+
+@dataclass(slots=True, frozen=True)
+class StatusChange:
+    """A ``job_update`` that moves the stored status in the same transaction."""
+
+    to: str
+    event: bytes
+    error: str = ""
+    result: str = ""
+
+
+Entry = bytes | StatusChange
+
+
+class JobLog:
+    """The event sink of one attempt of one job, and the only writer of its events.
+
+    Belongs to the loop it was made on. Memory is bounded: from 4,000 events or
+    8 MiB waiting on, ``is_full`` holds and ``wait_ready`` waits.
+
+    Two threads meet here: the loop appends to ``_waiting``, the writer pops from it.
+    Each counter has one thread that changes it.
+
+    ``last_seq`` is the newest number known to be stored.
+    """
+
+    give_up_s = GIVE_UP_S
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        workflow_id: str,
+        owner_id: str,
+        attempt: int,
+        last_seq: int,
+        on_fenced: Callable[[], None],
+        at_once: bool,
+    ) -> None:
+        self.job_id = job_id
+        self.workflow_id = workflow_id
+        self.owner_id = owner_id
+        self.attempt = attempt
+        self.last_seq = last_seq
+        self.commands_taken = 0
+        self.progress: Callable[[], float] = lambda: 0.0
+        self.is_fenced = False
+        self.error: Exception | None = None
+        self.has_started_nodes = False
+        self.event_count = 0
+        self.event_bytes = 0
+        self._on_fenced = on_fenced
+        self._at_once = at_once
+        self._loop = asyncio.get_running_loop()
+        self._large = LargeValues()
+        self._waiting: deque[Entry] = deque()
+        self._held: list[tuple[Entry, int]] | None = None
+        self._is_queued = False
+        self._stored_count = 0
+        self._stored_bytes = 0
+        self._room = asyncio.Event()
+        self._running: dict[str, tuple[str, str, str]] = {}
+        self._running_json = "[]"
+        self._taken: list[Entry] = []
+        self._taken_values: list[StoredValue] = []
+        self._taken_at = 0.0
+        self._batches: list[Batch] = []
+
+    # --- the loop's side
+
+    def emit(self, event: Event) -> None:
+        """Append an event; never blocks.
+
+        Raises:
+            Fenced: the job was settled elsewhere; nothing may follow.
+        """
+        if self.is_fenced:
+            raise Fenced(self.job_id)
+        if type(event) is NodeUpdate:
+            self._track(event)
+        data = encode_event(event)
+        if len(data) <= MAX_INLINE_BYTES:
+            self._append(data, len(data))
+            return
+        before = self._large.waiting_bytes
+        for part in self._large.shrink(event):
+            data = encode_event(part)
+            grown = self._large.waiting_bytes - before
+            before = self._large.waiting_bytes
+            self._append(data, len(data) + grown)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether producers have to wait; what is held back counts too."""
+        return (
+            len(self._held or ()) >= MAX_WAITING_EVENTS
+            or self.event_count - self._stored_count >= MAX_WAITING_EVENTS
+            or self.event_bytes - self._stored_bytes >= MAX_WAITING_BYTES
+        )
+
+    async def wait_ready(self) -> None:
+        """Wait until there is room again.
+
+        Raises:
+            Fenced: as ``emit``.
+        """
+        while self.is_full and not self.is_fenced:
+            await self._next_commit()
+        if self.is_fenced:
+            raise Fenced(self.job_id)
+
+    def hold(self) -> None:
+        """Keep back what is emitted from now on: nothing follows a ``suspended``."""
+        self._held = []
+
+    def release(self) -> None:
+        """Append what ``hold`` kept back."""
+        held, self._held = self._held, None
+        self._room.set()
+        for entry, size in held or ():
+            self._append(entry, size)
+
+    def change_status(self, to: str, event: JobUpdate) -> None:
+        """Append ``event`` and store the status ``to`` with it."""
+        before = self._large.waiting_bytes
+        data = encode_event(event)
+        if event.result is not None and len(data) > MAX_INLINE_BYTES:
+            small = self._large.shrink_result(event.result)
+            event = msgspec.structs.replace(event, result=small)
+            data = encode_event(event)
+        result = "" if event.result is None else encode_value(event.result).decode()
+        change = StatusChange(to=to, event=data, error=event.error or "", result=result)
+        self._append(change, len(data) + self._large.waiting_bytes - before)
+
+    async def stored(self) -> None:
+        """Wait until everything that was appended is stored.
+
+        Raises:
+            Fenced: the job was settled by somebody else.
+        """
+        while self.event_count > self._stored_count and not self.is_fenced:
+            await self._next_commit()
+        if self.is_fenced:
+            raise Fenced(self.job_id) from self.error
+
+    @property
+    def running_nodes(self) -> list[tuple[str, str, str]]:
+        """Id, name and type of the nodes that have begun and not ended."""
+        return list(self._running.values())
+
+    def _append(self, entry: Entry, size: int) -> None:
+        if self._held is not None:
+            self._held.append((entry, size))
+            return
+        self._waiting.append(entry)
+        self.event_count += 1
+        self.event_bytes += size
+        if not self._is_queued:
+            self._is_queued = True
+            if self._at_once:
+                writer.put(self)
+            else:
+                self._loop.call_soon(writer.put, self)
+
+    async def _next_commit(self) -> None:
+        self._room.clear()
+        if self._held is not None and len(self._held) >= MAX_WAITING_EVENTS:
+            await self._room.wait()
+            return
+        if self._waiting and not self._is_queued:
+            self._is_queued = True
+            writer.put(self)
+        await self._room.wait()
+
+    def _track(self, event: NodeUpdate) -> None:
+        if event.status == "running":
+            self.has_started_nodes = True
+            self._running[event.node_id] = (
+                event.node_id,
+                event.node_name,
+                event.node_type,
+            )
+        elif event.status != "waiting":
+            self._running.pop(event.node_id, None)
+
+    # --- the writer's side
+
+    def apply(self, cursor: Any) -> None:
+        """Number and store what is waiting; the same again after a failure."""
+        if not self._taken:
+            self._take()
+        self._batches = []
+        for value in self._taken_values:
+            statements.insert_value(self.owner_id, self.job_id, value)
+        last_seq = self.last_seq
+        for events, change in _cut_at_changes(self._taken):
+            moved = statements.move_last_seq(
+                cursor, self, len(events), last_seq, change
+            )
+            if moved is None:
+                self.is_fenced = True
+                break
+            last_seq = moved
+            self._batches += pack(
+                events,
+                job_id=self.job_id,
+                owner_id=self.owner_id,
+                workflow_id=self.workflow_id,
+                first_seq=last_seq - len(events) + 1,
+                ts=self._taken_at,
+                is_final=change is not None and change.to in TERMINAL,
+            )
+        statements.insert_batches(cursor, self._batches)
+
+    def committed(self, deliveries: Deliveries) -> None:
+        """Announce what was stored and let the producers go on."""
+        for batch in self._batches:
+            self.last_seq = batch.last_seq
+            deliveries.event_count += batch.last_seq - batch.first_seq + 1
+            feed.announce(batch, deliveries)
+        self._finish(deliveries)
+
+    def failed(self, error: Exception, deliveries: Deliveries) -> None:
+        """The events cannot be stored: the attempt is over."""
+        self.error = error
+        self.is_fenced = True
+        self._finish(deliveries)
+
+    def running_nodes_json(self) -> str:
+        """The nodes under way, as they are stored with the job."""
+        return encode_value(list(self._running.values())).decode()
+
+    def _take(self) -> None:
+        # The flag first: an event that comes from here on queues the log again. Values
+        # last: the loop appends a value before the event that refers to it.
+        self._is_queued = False
+        self._taken_at = time.time()
+        waiting = self._waiting
+        while waiting and len(self._taken) < MAX_TAKEN_EVENTS:
+            self._taken.append(waiting.popleft())
+        values = self._large.waiting
+        while values:
+            self._taken_values.append(values.popleft())
+
+    def _finish(self, deliveries: Deliveries) -> None:
+        self._stored_count += len(self._taken)
+        self._stored_bytes += sum(
+            len(entry) if isinstance(entry, bytes) else len(entry.event)
+            for entry in self._taken
+        ) + sum(len(value.data) for value in self._taken_values)
+        self._batches, self._taken, self._taken_values = [], [], []
+        deliveries.reply(self._loop, self._after_commit)
+
+    def _after_commit(self) -> None:
+        self._room.set()
+        if self._waiting and not self._is_queued:
+            self._is_queued = True
+            writer.put(self)
+        if self.is_fenced:
+            self._on_fenced()
+
+
+def _cut_at_changes(
+    entries: list[Entry],
+) -> list[tuple[list[bytes], StatusChange | None]]:
+    """Cut ``entries`` behind each status change: it is stored with its event."""
+    runs: list[tuple[list[bytes], StatusChange | None]] = []
+    events: list[bytes] = []
+    for entry in entries:
+        if isinstance(entry, StatusChange):
+            runs.append(([*events, entry.event], entry))
+            events = []
+        else:
+            events.append(entry)
+    if events:
+        runs.append((events, None))
+    return runs

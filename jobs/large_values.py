@@ -1,0 +1,138 @@
+"""Values over 256 KiB travel as references; their bytes go to the asset store.
+
+An event stays small, whatever a node emits: so a page of events has a bound, and a
+batch fits into an announcement. The bytes are written by the event log's thread, in
+the transaction of the event that refers to them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from workflows.engine.events import (
+    Chunk,
+    Event,
+    LogUpdate,
+    NodeUpdate,
+    OutputUpdate,
+    PreviewUpdate,
+    encode_value,
+)
+
+MAX_INLINE_BYTES = 256 * 1024
+MAX_CHUNK_CHARACTERS = 64 * 1024
+MAX_LOG_CHARACTERS = 32 * 1024
+MAX_REMEMBERED = 64
+
+
+@dataclass(slots=True, frozen=True)
+class StoredValue:
+    """A large value on its way into the asset store."""
+
+    asset_id: str
+    data: bytes
+    content_type: str
+    extension: str
+
+
+class LargeValues:
+    """Replaces the large values of one job's events by references.
+
+    ``waiting`` holds the bytes until the writer takes them. The same value in several
+    events of a node (its result, its output, the properties of the next) is stored once.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: deque[StoredValue] = deque()
+        self.waiting_bytes = 0
+        self._known: OrderedDict[bytes, dict[str, Any]] = OrderedDict()
+
+    def shrink(self, event: Event) -> list[Event]:
+        """The event, or the events, that say the same with every part small."""
+        replace = msgspec.structs.replace
+        if isinstance(event, OutputUpdate | PreviewUpdate):
+            return [replace(event, value=self.refer(event.value))]
+        if isinstance(event, NodeUpdate):
+            return [
+                replace(
+                    event,
+                    result=self.refer_each(event.result),
+                    properties=self.refer_each(event.properties),
+                )
+            ]
+        if isinstance(event, Chunk):
+            return [*_cut(event)]
+        if isinstance(event, LogUpdate):
+            kept = event.content[:MAX_LOG_CHARACTERS]
+            text = f"{kept}… ({len(event.content)} characters)"
+            return [replace(event, content=text)]
+        return [event]
+
+    def shrink_result(self, result: dict[str, Any]) -> dict[str, Any]:
+        """A job's result with its large lists and values as references."""
+        return {
+            name: self.refer_each(value)
+            if name == "outputs" and isinstance(value, dict)
+            else self.refer(value)
+            for name, value in result.items()
+        }
+
+    def refer_each(self, values: dict[str, Any] | None) -> dict[str, Any] | None:
+        """``values`` with the large ones as references."""
+        if values is None:
+            return None
+        return {name: self.refer(value) for name, value in values.items()}
+
+    def refer(self, value: Any) -> Any:
+        """``value``, or a reference to it if it is large."""
+        data = encode_value(value)
+        if len(data) <= MAX_INLINE_BYTES:
+            return value
+        is_text = isinstance(value, str)
+        if is_text:
+            data = msgspec.json.decode(data, type=str).encode()
+        digest = hashlib.sha256(data).digest()
+        known = self._known.get(digest)
+        if known is not None:
+            return known
+        stored = StoredValue(
+            asset_id=uuid4().hex,
+            data=data,
+            content_type="text/plain" if is_text else "application/json",
+            extension="txt" if is_text else "json",
+        )
+        self.waiting.append(stored)
+        self.waiting_bytes += len(data)
+        return self._remember(digest, stored, "text" if is_text else "json")
+
+    def _remember(
+        self, digest: bytes, stored: StoredValue, kind: str
+    ) -> dict[str, Any]:
+        reference = {
+            "type": kind,
+            "uri": f"asset://{stored.asset_id}.{stored.extension}",
+            "asset_id": stored.asset_id,
+            "data": None,
+            "metadata": {"size": len(stored.data), "inlined_data": False},
+        }
+        self._known[digest] = reference
+        if len(self._known) > MAX_REMEMBERED:
+            self._known.popitem(last=False)
+        return reference
+
+
+def _cut(event: Chunk) -> list[Chunk]:
+    size = MAX_CHUNK_CHARACTERS
+    text = event.content
+    pieces = [text[i : i + size] for i in range(0, len(text), size)] or [""]
+    last = len(pieces) - 1
+    return [
+        msgspec.structs.replace(event, content=piece, done=event.done and i == last)
+        for i, piece in enumerate(pieces)
+    ]

@@ -1,0 +1,298 @@
+"""The one thread of a process that writes job tables, in groups.
+
+Operations wait in a queue. The writer takes all that are there, applies them in
+one transaction, and only after the commit tells their loops: so a slow disk makes
+groups larger, never a queue longer than its producers allow, and nothing is
+announced that a crash could take back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    transaction,
+)
+
+from nodetool_site.lib.errors import Unavailable
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+MAX_GROUP = 256
+POLL_S = 0.05
+RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+# SQLite lets one process write at a time and does not queue the others fairly: a
+# pause after a large commit lets a second process (the CLI, the admin) in.
+YIELD_AFTER_EVENTS = 100
+YIELD_S = 0.002
+
+
+class Deliveries:
+    """What a commit has to tell, by loop: one wake-up each, replies before batches."""
+
+    def __init__(self) -> None:
+        self._replies: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
+        self._batches: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
+        self.event_count = 0
+
+    def reply(
+        self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]
+    ) -> None:
+        """Run ``callback`` on ``loop`` before any batch is delivered there."""
+        self._replies.setdefault(loop, []).append(callback)
+
+    def batch(
+        self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]
+    ) -> None:
+        """Run ``callback`` on ``loop`` after the replies."""
+        self._batches.setdefault(loop, []).append(callback)
+
+    def send(self) -> None:
+        """Hand everything over: one ``call_soon_threadsafe`` for each loop."""
+        for loop in {**self._replies, **self._batches}:
+            calls = [*self._replies.get(loop, ()), *self._batches.get(loop, ())]
+            # The loop may be closed: its readers and callers are gone with it.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(_run_all, calls)
+
+
+def _run_all(calls: list[Callable[[], None]]) -> None:
+    for call in calls:
+        try:
+            call()
+        except Exception:
+            logger.exception("a delivery failed")
+
+
+class Operation(Protocol):
+    """A piece of work for the writer. ``apply`` may run more than once."""
+
+    give_up_s: float
+
+    def apply(self, cursor: Any) -> None:
+        """Execute the statements of this operation."""
+
+    def committed(self, deliveries: Deliveries) -> None:
+        """The transaction is durable: say so."""
+
+    def failed(self, error: Exception, deliveries: Deliveries) -> None:
+        """The operation will not be tried again."""
+
+
+OnCommit = Callable[[Any, Deliveries], None]
+
+
+class Request(Generic[T]):
+    """An operation with one answer, awaited by a coroutine of any loop.
+
+    ``on_commit`` gets the answer and the deliveries on the writer's thread; else
+    ``on_failure`` is called there. Exactly one of them is, also when nobody waits any more.
+    """
+
+    give_up_s = 2.0
+
+    def __init__(
+        self,
+        statements: Callable[[Any], T],
+        on_commit: OnCommit | None = None,
+        on_failure: Callable[[], None] | None = None,
+    ) -> None:
+        self._statements = statements
+        self._on_commit = on_commit
+        self._on_failure = on_failure
+        self._loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[T] = self._loop.create_future()
+        self._answer: Any = None
+
+    def apply(self, cursor: Any) -> None:
+        """Execute the statements and keep their answer."""
+        self._answer = self._statements(cursor)
+
+    def committed(self, deliveries: Deliveries) -> None:
+        """Resolve the future on its loop."""
+        deliveries.reply(self._loop, self._resolve)
+        if self._on_commit is not None:
+            self._on_commit(self._answer, deliveries)
+
+    def failed(self, error: Exception, deliveries: Deliveries) -> None:
+        """Fail the future on its loop."""
+        if self._on_failure is not None:
+            self._on_failure()
+        deliveries.reply(self._loop, lambda: self._reject(error))
+
+    def _resolve(self) -> None:
+        if not self.future.done():
+            self.future.set_result(self._answer)
+
+    def _reject(self, error: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class LogWriter:
+    """The writer thread. Started on the first operation, ends with the process."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Operation] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._idle: Callable[[Any], None] | None = None
+
+    def put(self, operation: Operation) -> None:
+        """Queue ``operation``; may be called from any thread."""
+        self._queue.put(operation)
+        if self._thread is None:
+            self._start()
+
+    async def request(
+        self,
+        statements: Callable[[Any], T],
+        on_commit: OnCommit | None = None,
+        on_failure: Callable[[], None] | None = None,
+    ) -> T:
+        """Run ``statements(cursor)`` in a group commit and return its answer.
+
+        A caller that is cancelled stops waiting; what it asked for happens all the same.
+
+        Raises:
+            Unavailable: the database did not answer in 2 s.
+        """
+        request = Request(statements, on_commit, on_failure)
+        self.put(request)
+        return await request.future
+
+    def call(
+        self, statements: Callable[[Any], T], on_commit: OnCommit | None = None
+    ) -> T:
+        """``request`` for a thread without a loop."""
+
+        async def ask() -> T:
+            return await self.request(statements, on_commit)
+
+        return asyncio.run(ask())
+
+    def poll(self, callback: Callable[[Any], None] | None) -> None:
+        """Call ``callback(connection)`` on the writer's thread when it is idle.
+
+        At most every 50 ms. This is how another process's commits are noticed
+        on SQLite: ``PRAGMA data_version`` tells about every connection but one's own.
+        """
+        self._idle = callback
+        self._start()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="event-log-writer", daemon=True
+                )
+                self._thread.start()
+
+    def _run(self) -> None:
+        next_poll = 0.0
+        while True:
+            group = self._take()
+            if group:
+                self._commit(group)
+            if self._idle is not None and time.monotonic() >= next_poll:
+                self._poll_once(self._idle)
+                next_poll = time.monotonic() + POLL_S
+
+    def _take(self) -> list[Operation]:
+        try:
+            group = [
+                self._queue.get(timeout=POLL_S if self._idle is not None else None)
+            ]
+        except queue.Empty:
+            return []
+        with contextlib.suppress(queue.Empty):
+            while len(group) < MAX_GROUP:
+                group.append(self._queue.get_nowait())
+        return group
+
+    def _poll_once(self, callback: Callable[[Any], None]) -> None:
+        try:
+            callback(connection)
+        except DatabaseError:
+            connection.close()
+            logger.warning("the database could not be polled", exc_info=True)
+        except Exception:
+            logger.exception("the poll of the event log failed")
+
+    def _commit(self, group: list[Operation]) -> None:
+        started = time.monotonic()
+        attempt = 0
+        while group:
+            deliveries = Deliveries()
+            error = self._try(group, deliveries)
+            if error is None:
+                deliveries.send()
+                if (
+                    deliveries.event_count > YIELD_AFTER_EVENTS
+                    and connection.vendor == "sqlite"
+                ):
+                    time.sleep(YIELD_S)
+                return
+            if not _is_outage(error):
+                self._commit_alone(group, error)
+                return
+            connection.close()
+            waited = time.monotonic() - started
+            logger.warning("the event log cannot be written: %s", error)
+            group = self._give_up(group, waited)
+            time.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            attempt += 1
+
+    def _try(self, group: list[Operation], deliveries: Deliveries) -> Exception | None:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                for operation in group:
+                    operation.apply(cursor)
+        except Exception as error:  # noqa: BLE001 - one bad operation ends alone
+            return error
+        for operation in group:
+            operation.committed(deliveries)
+        return None
+
+    def _commit_alone(self, group: list[Operation], error: Exception) -> None:
+        """After a failure that is not an outage: each operation by itself."""
+        if len(group) == 1:
+            deliveries = Deliveries()
+            group[0].failed(error, deliveries)
+            deliveries.send()
+            return
+        for operation in group:
+            self._commit([operation])
+
+    def _give_up(self, group: list[Operation], waited_s: float) -> list[Operation]:
+        deliveries = Deliveries()
+        remaining = []
+        for operation in group:
+            if waited_s < operation.give_up_s:
+                remaining.append(operation)
+            else:
+                operation.failed(
+                    Unavailable("The database does not answer; try again."), deliveries
+                )
+        deliveries.send()
+        return remaining
+
+
+def _is_outage(error: Exception) -> bool:
+    return isinstance(error, OperationalError | InterfaceError)
+
+
+writer = LogWriter()

@@ -1,0 +1,59 @@
+"""Other processes on the same SQLite file: what they commit is noticed here.
+
+There is no announcement between processes without Redis. ``PRAGMA data_version`` tells
+in microseconds whether another connection has committed, so a job made by the command
+line starts in the running server at once, and a run of ``nodetool run`` is seen there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs.engine_host import EngineHost, newest_commands
+from jobs.feed import feed
+
+_SCHEDULED = "SELECT 1 FROM jobs_job WHERE status = 'scheduled' LIMIT 1"
+_NEWEST = "SELECT id, last_seq FROM jobs_job WHERE id IN ({})"
+
+
+class Poll:
+    """Called on the writer's thread, with its connection, when it is idle."""
+
+    def __init__(self, host: EngineHost) -> None:
+        self._host = host
+        self._version = -1
+        self._commands: dict[str, int] = {}
+
+    def __call__(self, connection: Any) -> None:
+        """Look whether somebody else has committed, and at what."""
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA data_version")
+            version = cursor.fetchone()[0]
+            if version == self._version:
+                return
+            self._version = version
+            cursor.execute(_SCHEDULED)
+            if cursor.fetchone():
+                self._host.claim_waiting()
+            held = self._host.held_jobs
+            self._look_for_commands(held)
+            self._look_for_events(cursor, set(held))
+
+    def _look_for_commands(self, held: list[str]) -> None:
+        newest = newest_commands(held)
+        for job_id, command_id in newest.items():
+            if self._commands.get(job_id) != command_id:
+                self._host.wake_commands(job_id)
+        self._commands = newest
+
+    def _look_for_events(self, cursor: Any, held: set[str]) -> None:
+        readers = [reader for reader in feed.all_readers() if reader.job_id not in held]
+        if not readers:
+            return
+        job_ids = list({reader.job_id for reader in readers})[:500]
+        marks = ", ".join(["%s"] * len(job_ids))
+        cursor.execute(_NEWEST.format(marks), job_ids)
+        newest = dict(cursor.fetchall())
+        for reader in readers:
+            if newest.get(reader.job_id, 0) > reader.cursor:
+                reader.loop.call_soon_threadsafe(reader.look_again)

@@ -1,0 +1,106 @@
+"""This process's part in running jobs: its Worker row, its engine, its heartbeat.
+
+Started by ``serve``, a Celery worker or ``nodetool run``; under a plain ASGI server at
+the first use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import Literal
+from uuid import uuid4
+
+from django.conf import settings
+
+from jobs import broadcast, dispatch, feed, polling
+from jobs.engine_host import EngineHost
+from jobs.liveness import Liveness
+from jobs.log_writer import writer
+
+Kind = Literal["web", "worker", "cli"]
+
+logger = logging.getLogger(__name__)
+
+_lock = threading.Lock()
+
+
+class _Process:
+    def __init__(self) -> None:
+        self.host: EngineHost | None = None
+        self.liveness: Liveness | None = None
+        self.listening: asyncio.AbstractEventLoop | None = None
+        self.silence: asyncio.Task[None] | None = None
+
+
+_process = _Process()
+
+
+def start(kind: Kind) -> EngineHost:
+    """Become a process that runs jobs; the running engine if it is one already."""
+    with _lock:
+        if _process.host is None:
+            worker_id = uuid4().hex
+            host = EngineHost(
+                worker_id=worker_id,
+                concurrency=settings.WORKER_CONCURRENCY,
+                at_once=not broadcast.is_remote(),
+            )
+            host.start()
+            _process.liveness = Liveness(worker_id, kind, host)
+            _process.liveness.start()
+            _process.host = host
+            if kind == "worker":
+                host.loop.call_soon_threadsafe(_listen_for_commands, host)
+            if settings.IS_SQLITE:
+                writer.poll(polling.Poll(host))
+        return _process.host
+
+
+def _listen_for_commands(host: EngineHost) -> None:
+    broadcast.start(on_command=host.wake_commands)
+
+
+def host() -> EngineHost | None:
+    """The engine of this process, started on demand where jobs run in the server.
+
+    None in scale-out, where this process only serves.
+    """
+    if dispatch.is_remote():
+        return None
+    return _process.host or start("web")
+
+
+def current_host() -> EngineHost | None:
+    """The engine of this process if it has been started."""
+    return _process.host
+
+
+def listen() -> None:
+    """Hear what other processes store; on the loop of the sockets. Repeatable."""
+    loop = asyncio.get_running_loop()
+    if _process.listening is loop:
+        return
+    _process.listening = loop
+    _process.silence = loop.create_task(feed.watch_silence())
+    if broadcast.is_remote() and _process.host is None:
+        broadcast.start(on_batch=feed.hear, on_join=feed.look_again_all)
+        with _lock:
+            if _process.liveness is None:
+                _process.liveness = Liveness(uuid4().hex, "web", None)
+                _process.liveness.start()
+
+
+async def stop(reason: str) -> None:
+    """End what runs here, saying why, and stop to count as alive."""
+    if _process.silence is not None:
+        _process.silence.cancel()
+        _process.listening = None
+    engine, liveness = _process.host, _process.liveness
+    _process.host = _process.liveness = None
+    if engine is not None:
+        await asyncio.to_thread(engine.stop, reason)
+    if liveness is not None:
+        await asyncio.to_thread(liveness.stop)
+    await broadcast.stop()

@@ -1,0 +1,32 @@
+"""Reads of jobs that are not hot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+
+if TYPE_CHECKING:
+    pass
+
+TERMINAL_STATUSES = ("completed", "failed", "cancelled")
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Jobs, narrowed."""
+
+    def visible_to(self, user: Any) -> JobQuerySet:
+        """Keep the jobs that ``user`` (anything with a ``pk``) owns."""
+        return self.filter(owner_id=user.pk)
+
+    def live(self) -> JobQuerySet:
+        """Keep the jobs that have not ended."""
+        return self.exclude(status__in=TERMINAL_STATUSES)
+
+
+def live_jobs(owner_id: str) -> list[tuple[str, str, str]]:
+    """Id, workflow id and status of a user's jobs that have not ended; at most 500."""
+    from jobs.models import Job  # the model's manager is made of this module
+
+    rows = Job.objects.filter(owner_id=owner_id).live().order_by("-created_at", "-pk")
+    return list(rows.values_list("pk", "workflow_id", "status")[:500])

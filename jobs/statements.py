@@ -1,0 +1,260 @@
+"""The SQL of the hot writes. Only the event log's thread runs these.
+
+The ORM costs a millisecond a statement and hides which columns guard a change; here
+both would matter. The statements are the same on SQLite and PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection
+from django.utils import timezone
+
+from jobs.batches import Batch
+from jobs.large_values import StoredValue
+from jobs.models import ALLOWED_FROM, LIVE, TERMINAL
+from storage.job_assets import write_value_sync
+
+if TYPE_CHECKING:
+    from jobs.event_log import JobLog, StatusChange
+
+_COLUMNS = (
+    "id, owner_id, workflow_id, name, job_type, execution_strategy, status, graph,"
+    " params, payload_hash, result, error, progress, last_seq, attempt, worker_id,"
+    " running_nodes, has_started_nodes, commands_taken, created_at, started_at"
+)
+_CONSTANT_TAIL = "'', '', 0, %s, %s, %s, '[]', %s, 0, %s, %s"
+
+# A saved workflow is read in the statement that creates the job: one round trip,
+# and the graph that runs is the graph that was checked for ownership.
+INSERT_SAVED = (
+    f"INSERT INTO jobs_job ({_COLUMNS})"  # noqa: S608 - constants only
+    " SELECT %s, %s, workflow.id, workflow.name, %s, %s, %s, workflow.graph, %s, %s, "
+    f"{_CONSTANT_TAIL} FROM workflows_workflow workflow"
+    " WHERE workflow.id = %s AND (workflow.owner_id = %s OR workflow.access = 'public')"
+    " ON CONFLICT (id) DO NOTHING RETURNING name, graph"
+)
+INSERT_INLINE = (
+    f"INSERT INTO jobs_job ({_COLUMNS})"  # noqa: S608 - constants only
+    f" VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {_CONSTANT_TAIL})"
+    " ON CONFLICT (id) DO NOTHING RETURNING name, graph"
+)
+CLAIM = (
+    "UPDATE jobs_job SET status = 'running', worker_id = %s, attempt = attempt + 1,"
+    " started_at = COALESCE(started_at, %s), last_seq = last_seq + 1"
+    " WHERE id = %s AND status = 'scheduled'"
+    " RETURNING owner_id, workflow_id, name, graph, params, attempt, last_seq,"
+    " started_at, execution_strategy"
+)
+_LIVE = ", ".join(f"'{status}'" for status in sorted(LIVE))
+MOVE = (
+    "UPDATE jobs_job SET last_seq = last_seq + %s, progress = %s, running_nodes = %s,"
+    " has_started_nodes = %s, commands_taken = %s"
+    " WHERE id = %s AND attempt = %s AND last_seq = %s"
+)
+MOVE_ONLY = f"{MOVE} AND status IN ({_LIVE}) RETURNING last_seq"
+INSERT_BATCH = (
+    "INSERT INTO jobs_eventbatch"
+    " (job_id, first_seq, last_seq, size, is_final, body)"
+    " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (job_id, first_seq) DO NOTHING"
+)
+
+
+def _move_to(status: str) -> str:
+    allowed = ", ".join(f"'{name}'" for name in ALLOWED_FROM[status])
+    head, condition = MOVE.split(" WHERE ")
+    return (
+        f"{head}, status = %s, result = %s, error = %s, finished_at = %s"
+        f" WHERE {condition} AND status IN ({allowed}) RETURNING last_seq"
+    )
+
+
+MOVE_TO = {status: _move_to(status) for status in ALLOWED_FROM}
+
+
+@dataclass(slots=True, frozen=True)
+class NewJob:
+    """A row to be. ``graph`` is None where the saved workflow's is to run."""
+
+    id: str
+    owner_id: str
+    workflow_id: str
+    graph: str | None
+    params: str
+    payload_hash: str
+    job_type: str
+    execution_strategy: str
+    created_at: datetime
+    worker_id: str
+
+
+@dataclass(slots=True, frozen=True)
+class ClaimedJob:
+    """A job that this process holds, and all it needs to run it.
+
+    ``waited``: it was scheduled before, so commands to it may be stored already.
+    """
+
+    id: str
+    owner_id: str
+    workflow_id: str
+    name: str
+    graph: str
+    params: str
+    attempt: int
+    last_seq: int
+    started_at: datetime
+    execution_strategy: str
+    waited: bool
+
+
+def adapt(moment: datetime | None) -> Any:
+    """A time as the database's driver takes it in raw SQL."""
+    return connection.ops.adapt_datetimefield_value(moment)
+
+
+def aware(value: Any) -> datetime:
+    """A time as raw SQL returns it: text on SQLite, aware on PostgreSQL."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value if timezone.is_aware(value) else timezone.make_aware(value)
+
+
+def insert_job(cursor: Any, job: NewJob) -> tuple[str, str] | None:
+    """Insert the job; its name and graph, or None where no row came to be.
+
+    None means that the workflow does not exist for this owner, or that the id is taken.
+    A job with a ``worker_id`` is born claimed, as attempt 1 with its first event.
+    """
+    claimed = bool(job.worker_id)
+    status = "running" if claimed else "scheduled"
+    created = adapt(job.created_at)
+    tail = (
+        int(claimed),
+        int(claimed),
+        job.worker_id,
+        False,
+        created,
+        created if claimed else None,
+    )
+    kind = (job.job_type, job.execution_strategy, status)
+    if job.graph is None:
+        cursor.execute(
+            INSERT_SAVED,
+            (
+                job.id,
+                job.owner_id,
+                *kind,
+                job.params,
+                job.payload_hash,
+                *tail,
+                job.workflow_id,
+                job.owner_id,
+            ),
+        )
+    else:
+        cursor.execute(
+            INSERT_INLINE,
+            (
+                job.id,
+                job.owner_id,
+                job.workflow_id,
+                "",
+                *kind,
+                job.graph,
+                job.params,
+                job.payload_hash,
+                *tail,
+            ),
+        )
+    row: tuple[str, str] | None = cursor.fetchone()
+    return row
+
+
+def claim(cursor: Any, job_id: str, worker_id: str) -> ClaimedJob | None:
+    """Take a scheduled job; None if there is nothing to take."""
+    cursor.execute(CLAIM, (worker_id, adapt(timezone.now()), job_id))
+    row = cursor.fetchone()
+    if row is None:
+        return None
+    owner_id, workflow_id, name, graph, params, attempt, last_seq, started, kind = row
+    return ClaimedJob(
+        id=job_id,
+        owner_id=owner_id,
+        workflow_id=workflow_id,
+        name=name,
+        graph=graph,
+        params=params,
+        attempt=attempt,
+        last_seq=last_seq,
+        started_at=aware(started),
+        execution_strategy=kind,
+        waited=True,
+    )
+
+
+def move_last_seq(
+    cursor: Any, log: JobLog, count: int, after: int, change: StatusChange | None
+) -> int | None:
+    """Take the next ``count`` numbers behind ``after``; the last one, or None if fenced.
+
+    After a commit whose answer was lost the numbers are found taken by this very
+    attempt: then they count as taken, and the batches as stored.
+    """
+    values: list[Any] = [
+        count,
+        log.progress(),
+        log.running_nodes_json(),
+        log.has_started_nodes,
+        log.commands_taken,
+    ]
+    guard = [log.job_id, log.attempt, after]
+    if change is None:
+        cursor.execute(MOVE_ONLY, [*values, *guard])
+    else:
+        finished = adapt(timezone.now()) if change.to in TERMINAL else None
+        values += [change.to, change.result, change.error, finished]
+        cursor.execute(MOVE_TO[change.to], [*values, *guard])
+    row = cursor.fetchone()
+    if row is not None:
+        return int(row[0])
+    cursor.execute(
+        "SELECT last_seq FROM jobs_job WHERE id = %s AND attempt = %s AND last_seq >= %s",
+        (log.job_id, log.attempt, after + count),
+    )
+    return after + count if cursor.fetchone() else None
+
+
+def insert_batches(cursor: Any, batches: Iterable[Batch]) -> None:
+    """Store batches; one that is there already is left as it is."""
+    rows = [
+        (
+            batch.job_id,
+            batch.first_seq,
+            batch.last_seq,
+            len(batch.body),
+            batch.is_final,
+            batch.body,
+        )
+        for batch in batches
+    ]
+    if len(rows) == 1:
+        cursor.execute(INSERT_BATCH, rows[0])
+    elif rows:
+        cursor.executemany(INSERT_BATCH, rows)
+
+
+def insert_value(owner_id: str, job_id: str, value: StoredValue) -> None:
+    """Store a large value: the file first, then its row in this transaction."""
+    write_value_sync(
+        owner_id,
+        job_id,
+        value.data,
+        content_type=value.content_type,
+        name=f"value.{value.extension}",
+        asset_id=value.asset_id,
+    )
