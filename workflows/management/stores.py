@@ -17,6 +17,7 @@ from workflows.shipped_examples import PACKAGE, all_examples, find_example
 
 Json = dict[str, Any]
 COLLECTION = "/api/workflows/"
+PAGE = 500
 
 
 class Import(NamedTuple):
@@ -110,7 +111,7 @@ class RemoteStore:
     def owned(self) -> Iterator[Json]:
         cursor: str | None = ""
         while cursor is not None:
-            path = f"{COLLECTION}?limit=500&cursor={quote(cursor)}"
+            path = f"{COLLECTION}?limit={PAGE}&cursor={quote(cursor)}"
             page = self._api.request("GET", path)
             yield from page["workflows"]
             cursor = page["next"]
