@@ -283,7 +283,7 @@ class Session:
             self.unfollow(job_id)
 
 
-class CommandConsumer(AsyncConsumer):
+class CommandConsumer(AsyncConsumer):  # type: ignore[misc] # Channels is untyped
     """Channels' consumer around a ``Session``; its commands come from ``table``.
 
     ``__call__`` is overridden: Channels awaits the closing of database connections for

@@ -124,7 +124,7 @@ class EngineHost:
 
     def begin(self, job: ClaimedJob, deliveries: Deliveries) -> None:
         """Run a claimed job, whose place is reserved, once its commit is told."""
-        deliveries.reply(self.loop, partial(self._begin, job))
+        deliveries.reply(self.loop, partial(self._begin_soon, job))
 
     def claim_waiting(self) -> None:
         """Look for scheduled jobs and run them while there are places."""
@@ -181,6 +181,9 @@ class EngineHost:
     def _spawn_threadsafe(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(lambda: self._spawn(work()))
+
+    def _begin_soon(self, job: ClaimedJob) -> None:
+        self._begin(job)
 
     def _begin(self, job: ClaimedJob) -> asyncio.Task[Any]:
         return self._spawn(self._run_job(job))

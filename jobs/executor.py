@@ -112,7 +112,7 @@ class Attempt:
                 commands.read, self.job_id, after=self.last_command
             ):
                 self.last_command = command.id
-                self.log.note_commands(command.id)
+                self.log.commands_taken = command.id
                 self._apply(command)
 
     async def _outcome(self) -> JobUpdate:
@@ -166,7 +166,7 @@ class Attempt:
         if status == Status.COMPLETED and result is None:
             result = {"outputs": {}}
         return JobUpdate(
-            status=status,
+            status=status,  # type: ignore[arg-type] # one of the wire's words
             message=message,
             result=result,
             error=error or None,

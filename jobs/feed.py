@@ -93,10 +93,10 @@ class Reader:
         self._announced = max(self._announced, batch.last_seq)
         next_seq = self._live[-1].last_seq + 1 if self._live else self.cursor + 1
         size = len(batch.body)
-        if size and batch.first_seq <= next_seq <= batch.last_seq:
-            if self._live_bytes + size <= PAGE_BYTES:
-                self._live.append(batch)
-                self._live_bytes += size
+        continues = batch.first_seq <= next_seq <= batch.last_seq
+        if size and continues and self._live_bytes + size <= PAGE_BYTES:
+            self._live.append(batch)
+            self._live_bytes += size
         self._wake()
 
     def look_again(self) -> None:

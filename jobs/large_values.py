@@ -44,8 +44,8 @@ class StoredValue:
 class LargeValues:
     """Replaces the large values of one job's events by references.
 
-    ``waiting`` holds the bytes until the writer takes them. The same value in several
-    events of a node (its result, its output, the properties of the next) is stored once.
+    ``waiting`` holds the bytes until the writer takes them. A value that comes in
+    several events (a result, an output, the properties of the next) is stored once.
     """
 
     def __init__(self) -> None:

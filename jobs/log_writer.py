@@ -99,7 +99,7 @@ class Request(Generic[T]):
     """An operation with one answer, awaited by a coroutine of any loop.
 
     ``on_commit`` gets the answer and the deliveries on the writer's thread; else
-    ``on_failure`` is called there. Exactly one of them is, also when nobody waits any more.
+    ``on_failure`` is called there: exactly one of them, also when nobody waits.
     """
 
     give_up_s = 2.0
@@ -165,7 +165,7 @@ class LogWriter:
     ) -> T:
         """Run ``statements(cursor)`` in a group commit and return its answer.
 
-        A caller that is cancelled stops waiting; what it asked for happens all the same.
+        A caller that is cancelled stops waiting; what it asked for happens anyway.
 
         Raises:
             Unavailable: the database did not answer in 2 s.

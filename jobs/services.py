@@ -169,7 +169,7 @@ async def pause_job(owner_id: str, job_id: str) -> JobState:
 
 
 async def resume_job(owner_id: str, job_id: str) -> JobState:
-    """Let a paused job go on; returns once the holder does. A running one is left alone.
+    """Let a paused job go on; returns once the holder does. A running one just runs.
 
     Raises:
         JobNotFound: no such job.
@@ -309,7 +309,7 @@ def read_state(cursor: Any, owner_id: str, job_id: str) -> JobState | None:
     if row is None:
         return None
     workflow_id, status, last_seq, running_nodes = row
-    return JobState(job_id, workflow_id, status, last_seq, False, running_nodes)
+    return JobState(job_id, workflow_id, status, last_seq, running_nodes=running_nodes)
 
 
 def _get_state(owner_id: str, job_id: str) -> JobState | None:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from jobs import feed, statements
 from jobs.batches import Batch, pack
 from jobs.log_writer import Deliveries, writer
-from jobs.models import Status
+from jobs.models import ALLOWED_FROM, Status
 from workflows.engine.events import Event, JobUpdate, NodeUpdate, encode_event
 
 _LOCK = (
@@ -67,7 +67,7 @@ def end(cursor: Any, ending: Ending) -> Settled:
     if row is None:
         return Settled([])
     owner_id, workflow_id, status, last_seq, attempt, running, started, created = row
-    allowed = ending.only_from or statements.ALLOWED_FROM[ending.to]
+    allowed = ending.only_from or ALLOWED_FROM[ending.to]
     if status not in allowed or ending.attempt not in (None, attempt):
         return Settled([])
     began = statements.aware(started or created)

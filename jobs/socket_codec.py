@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -74,15 +75,15 @@ async def encode_page(
 
 
 async def _render(event: dict[str, Any], owner_id: str, base_url: str) -> Any:
-    where = {"owner_id": owner_id, "base_url": base_url}
+    render = partial(render_object, owner_id=owner_id, base_url=base_url)
     kind = event.get("type")
     result = event.get("result")
     if kind == "job_update" and isinstance(result, dict):
-        outputs = await render_object(result.get("outputs"), **where)
+        outputs = await render(result.get("outputs"))
         folded = {name: value for name, value in result.items() if name != "outputs"}
-        folded = await render_object(folded, **where, with_bytes=True)
+        folded = await render(folded, with_bytes=True)
         return {**event, "result": {"outputs": outputs, **folded}}
-    return await render_object(event, **where, with_bytes=kind in BYTES_IN)
+    return await render(event, with_bytes=kind in BYTES_IN)
 
 
 def _check(value: Any) -> None:

@@ -200,7 +200,7 @@ def claim(cursor: Any, job_id: str, worker_id: str) -> ClaimedJob | None:
 def move_last_seq(
     cursor: Any, log: JobLog, count: int, after: int, change: StatusChange | None
 ) -> int | None:
-    """Take the next ``count`` numbers behind ``after``; the last one, or None if fenced.
+    """Take ``count`` numbers behind ``after``; the last one, or None if fenced.
 
     After a commit whose answer was lost the numbers are found taken by this very
     attempt: then they count as taken, and the batches as stored.
@@ -223,7 +223,7 @@ def move_last_seq(
     if row is not None:
         return int(row[0])
     cursor.execute(
-        "SELECT last_seq FROM jobs_job WHERE id = %s AND attempt = %s AND last_seq >= %s",
+        "SELECT 1 FROM jobs_job WHERE id = %s AND attempt = %s AND last_seq >= %s",
         (log.job_id, log.attempt, after + count),
     )
     return after + count if cursor.fetchone() else None
