@@ -48,8 +48,10 @@ lint: install ## Check format, lint, types, import rules, migrations
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
-bench: install ## Measure both modes and write docs/performance.md
-	$(BIN)/python -m tests.services $(BIN)/python -m tests.bench $(ARGS)
+bench: install ## Measure both modes and write docs/performance.md (SCENARIOS=S1,S4 REPEATS=1 QUICK=1)
+	$(BIN)/python -m tests.services $(BIN)/python -m tests.bench \
+	  $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(if $(MODES),--modes $(MODES)) \
+	  $(if $(REPEATS),--repeats $(REPEATS)) $(if $(QUICK),--quick) $(ARGS)
 
 lock: install ## Renew requirements.lock from pyproject.toml
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \

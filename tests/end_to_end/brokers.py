@@ -1,5 +1,6 @@
 """Who waits for messages at a broker: how a test knows that a worker takes jobs."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import redis
@@ -33,7 +34,7 @@ def _count_amqp(url: str) -> int:
     )
     connection.connect()
     try:
-        declared = connection.channel().queue_declare(QUEUE, passive=True)
+        declared: Any = connection.channel().queue_declare(QUEUE, passive=True)
     except AMQPError:  # no worker has made the queue yet
         return 0
     finally:

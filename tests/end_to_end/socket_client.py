@@ -114,8 +114,9 @@ class JobSocket:
 
     def abort(self) -> None:
         """Drop the connection without a word, as a killed client does."""
-        transport = self.connection._response.connection.transport
-        transport.abort()
+        http = self.connection._response.connection
+        assert http is not None and http.transport is not None
+        http.transport.abort()
 
     def assert_valid(self) -> None:
         for checker in self.checkers.values():

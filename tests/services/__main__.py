@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.services.isolation import drop_abandoned_databases
 from tests.services.resolve import Resolution, resolve
 
 # What would turn a test process into a client of the developer's own server.
@@ -52,6 +53,8 @@ def main(argv: list[str]) -> int:
             for name, cure in resolution.missing.items():
                 print(f"{name} is needed: {cure}", file=sys.stderr)
             return 1
+        if "TEST_POSTGRES_URL" in resolution.urls:
+            drop_abandoned_databases(resolution.urls["TEST_POSTGRES_URL"])
         return _run(argv, _environment(os.environ, resolution, folder))
     finally:
         if resolution is not None:

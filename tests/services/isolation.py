@@ -51,7 +51,7 @@ def drop_abandoned_databases(admin_url: str) -> None:
             drop_database(admin_url, name)
 
 
-def _admin(admin_url: str, statement: sql.Composable) -> None:
+def _admin(admin_url: str, statement: sql.Composed) -> None:
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute(statement)
 
@@ -75,7 +75,7 @@ def own_redis(url: str) -> Iterator[str]:
 
 def _lease(leases: redis.Redis, url: str) -> int:
     owner = f"{socket.gethostname()}:{os.getpid()}"
-    total = int(leases.config_get("databases").get("databases", 16))
+    total = int(leases.config_get("databases").get("databases") or 16)
     deadline = time.monotonic() + LEASE_TIMEOUT_S
     while time.monotonic() < deadline:
         for number in range(1, total):
@@ -104,7 +104,7 @@ def _lease_key(number: int) -> str:
 
 def _is_empty(url: str) -> bool:
     with redis.Redis.from_url(url) as client:
-        return client.dbsize() == 0
+        return bool(client.dbsize() == 0)
 
 
 def _flush(url: str) -> None:

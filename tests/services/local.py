@@ -77,7 +77,8 @@ def start_postgres(folder: Path, answers: Callable[[str], bool]) -> LocalService
     account = _own_folder(folder, ("postgres", "nobody"))
     subprocess.run(
         [initdb, "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"],
-        **account,
+        user=account.get("user"),
+        group=account.get("group"),
         check=True,
         cwd=folder,
         capture_output=True,
@@ -151,7 +152,8 @@ def _start(
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             argv,
-            **account,
+            user=account.get("user"),
+            group=account.get("group"),
             cwd=folder,
             env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,

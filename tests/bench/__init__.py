@@ -1,0 +1,1 @@
+"""The benchmark: `make bench` measures both modes and writes docs/performance.md."""
