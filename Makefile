@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 ARGS ?=
 
-.PHONY: help install serve test test-browser lint bench lock clean
+.PHONY: help install serve test test-browser lint check-deploy bench lock clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +46,11 @@ lint: install ## Check format, lint, types, import rules, migrations
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py makemigrations --check --dry-run --settings tests.settings
+
+check-deploy: install ## Check the settings as production would have them
+	$(BIN)/python -m tests.services $(BIN)/python -m tests.services.production \
+	  $(BIN)/python manage.py check --deploy --fail-level WARNING
 
 bench: install ## Measure both modes and write docs/performance.md (SCENARIOS=S1,S4 REPEATS=1 QUICK=1)
 	$(BIN)/python -m tests.services $(BIN)/python -m tests.bench \

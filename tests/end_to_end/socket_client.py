@@ -115,7 +115,8 @@ class JobSocket:
     def abort(self) -> None:
         """Drop the connection without a word, as a killed client does."""
         http = self.connection._response.connection
-        assert http is not None and http.transport is not None
+        assert http is not None
+        assert http.transport is not None
         http.transport.abort()
 
     def assert_valid(self) -> None:
