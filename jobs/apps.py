@@ -2,9 +2,29 @@
 
 from django.apps import AppConfig
 
+from nodetool_site.lib import lifecycle
+
 
 class JobsConfig(AppConfig):
-    """The ``jobs`` application."""
+    """Running workflows: jobs, their events, and who executes them."""
 
     name = "jobs"
-    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Start and end with the server."""
+        lifecycle.on_start(_start)
+        lifecycle.on_stop(_stop)
+
+
+async def _start() -> None:
+    # Only a server pays for the engine's import; most commands never need it.
+    from jobs import process
+
+    process.listen()
+    process.host()
+
+
+async def _stop() -> None:
+    from jobs import process  # as above
+
+    await process.stop("Server shut down")

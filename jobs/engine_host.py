@@ -20,57 +20,23 @@ from django.conf import settings
 from django.db import connection
 from workflows.engine.blocking import BlockingPool
 
-from jobs import broadcast, feed, statements
-from jobs.batches import Batch, pack
+from jobs import broadcast, feed
+from jobs.claims import Claim, claim_job
 from jobs.event_log import JobLog
 from jobs.executor import Attempt
 from jobs.log_writer import Deliveries, writer
 from jobs.ports import make_context
 from jobs.statements import ClaimedJob
 from nodetool_site.lib.db import db
-from workflows.engine.events import Event, JobUpdate, LogUpdate, encode_event
 
 logger = logging.getLogger(__name__)
 
 COMMAND_POLL_S = 0.5
 TICK_S = 0.25
 STOP_S = 4.0
-_OLDEST = (
-    "SELECT id FROM jobs_job WHERE status = 'scheduled' ORDER BY created_at, id LIMIT 1"
-)
 _NEW_COMMANDS = (
     "SELECT job_id, MAX(id) FROM jobs_command WHERE job_id IN ({}) GROUP BY job_id"
 )
-
-
-class Claim:
-    """A claimed job and the event that the claim stored."""
-
-    __slots__ = ("batches", "job")
-
-    def __init__(self, job: ClaimedJob, batches: list[Batch]) -> None:
-        self.job = job
-        self.batches = batches
-
-
-def first_batches(job: ClaimedJob, cursor: Any) -> list[Batch]:
-    """Store what a claim says: ``running`` once, later attempts a line of log."""
-    event: Event = JobUpdate(status="running")
-    if job.last_seq > 1:
-        event = LogUpdate(content=f"attempt {job.attempt}", severity="warning")
-    batches = list(
-        pack(
-            [encode_event(event)],
-            job_id=job.id,
-            owner_id=job.owner_id,
-            workflow_id=job.workflow_id,
-            first_seq=job.last_seq,
-            ts=time.time(),
-            is_final=False,
-        )
-    )
-    statements.insert_batches(cursor, batches)
-    return batches
 
 
 class EngineHost:
@@ -229,24 +195,13 @@ class EngineHost:
             await self._begin(claim.job)
 
     async def _claim(self, job_id: str | None) -> Claim | None:
-        def statements_of_claim(cursor: Any) -> Claim | None:
-            wanted = job_id
-            if wanted is None:
-                cursor.execute(_OLDEST)
-                row = cursor.fetchone()
-                if row is None:
-                    return None
-                wanted = row[0]
-            job = statements.claim(cursor, wanted, self.worker_id)
-            if job is None:
-                return None
-            return Claim(job, first_batches(job, cursor))
-
         def announce(claim: Claim | None, deliveries: Deliveries) -> None:
             for batch in claim.batches if claim else ():
                 feed.announce(batch, deliveries)
 
-        return await writer.request(statements_of_claim, announce)
+        return await writer.request(
+            lambda cursor: claim_job(cursor, job_id, self.worker_id), announce
+        )
 
     def _read_commands(self, job_id: str) -> None:
         attempt = self._attempts.get(job_id)

@@ -111,7 +111,10 @@ class Reader:
         announced = self._announced
         if page is None and announced > self.cursor:
             page = await db(read_page, self.job_id, self.cursor)
-            if page is None and self._announced == announced:
+            if page is not None:
+                # There may be more than a page: read on until there is nothing.
+                self._announced = max(self._announced, page.last_seq + 1)
+            elif self._announced == announced:
                 self._announced = self.cursor
         if page is not None:
             self.cursor = page.last_seq

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import models
 
 if TYPE_CHECKING:
-    pass
+    from jobs.models import Job  # noqa: F401 - read by the type checker
 
 TERMINAL_STATUSES = ("completed", "failed", "cancelled")
 

@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from jobs import broadcast, commands, dispatch, feed, inputs, process, settlement
-from jobs.engine_host import Claim, first_batches
+from jobs.claims import Claim, first_batches
 from jobs.errors import InvalidInput, InvalidTransition, JobIdTaken, JobNotFound
 from jobs.executor import CANCELLED_BY_USER
 from jobs.log_writer import Deliveries, writer
