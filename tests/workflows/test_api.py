@@ -168,12 +168,12 @@ def test_put_refuses_an_id_that_no_workflow_may_have(api, bad_id):
     assert alice.delete(path).status_code == 404
 
 
-@pytest.mark.parametrize("word", ["names", "tools", "public", "examples"])
+@pytest.mark.parametrize("word", ["names", "tools", "public", "examples", "validate"])
 def test_reserved_word_is_no_workflow(api, word):
     response = api("alice").put(f"/api/workflows/{word}", request_body())
 
     assert response.status_code == 405
-    assert "GET" in response["Allow"]
+    assert {"GET", "POST"} & set(response["Allow"].split(", "))
     assert response.json()["code"] == "BAD_REQUEST"
 
 
@@ -389,6 +389,28 @@ def test_reading_costs_one_statement(
 
     assert response.status_code == 200
     assert b"Echo" in response.content
+
+
+def test_graph_is_validated_without_being_stored(api):
+    alice = api("alice")
+    broken = {
+        "nodes": [node("a", "no.such.Type"), node("b", "nodetool.output.Output")],
+        "edges": [edge("ghost", "b")],
+    }
+
+    good = alice.post("/api/workflows/validate", {"graph": echo_graph()})
+    assert good.json() == {"valid": True, "problems": []}
+    answer = alice.post("/api/workflows/validate/", {"graph": broken}).json()
+    assert answer["valid"] is False
+    keys = {"node_id", "edge_id", "property", "severity", "message", "cure"}
+    assert all(set(problem) == keys for problem in answer["problems"])
+    assert {"error", "warning"} == {p["severity"] for p in answer["problems"]}
+    assert any("no.such.Type" in p["message"] for p in answer["problems"])
+    for shapeless in ({}, {"graph": None}, {"graph": [1]}, {"graph": {"nodes": [1]}}):
+        answer = alice.post("/api/workflows/validate", shapeless)
+        assert answer.status_code == 200
+        assert answer.json()["valid"] is False
+    assert not Workflow.objects.exists()
 
 
 def test_text_beyond_ascii_and_large_numbers_survive(api):

@@ -1,9 +1,10 @@
 """Routes of stored workflows. Words that mean something come before ids."""
 
 from nodetool_site.lib.paths import both
-from workflows.api import views
+from workflows.api import node_views, views
 
 urlpatterns = [
+    both("api/nodes/metadata", node_views.NodeMetadata.as_view()),
     both("api/workflows", views.WorkflowCollection.as_view()),
     both("api/workflows/names", views.WorkflowNames.as_view()),
     both("api/workflows/tools", views.WorkflowTools.as_view()),
