@@ -1,0 +1,321 @@
+"""HTTP on Twisted: bodies in pieces, answers in one write, clients within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from functools import lru_cache
+from typing import IO, Any
+from urllib.parse import unquote
+
+from daphne.http_protocol import WebRequest
+from twisted.web import http
+
+from nodetool_site.lib.bodies import body_limit
+from nodetool_site.lib.errors import (
+    ApplicationError,
+    BadRequest,
+    PayloadTooLarge,
+    TimedOut,
+    describe_error,
+)
+from nodetool_site.lib.rendering import encode_json
+from nodetool_site.serving.transport import Gate
+
+BODY_PIECE_BYTES = 64 * 1024
+IN_MEMORY_BODY_BYTES = 1024**2
+HEAD_TIMEOUT_S = 20.0
+BODY_MIN_BYTES_PER_S = 8 * 1024
+LINGER_S = 5.0
+SERVER_NAME = b"nodetool"
+
+
+class Request(WebRequest):  # type: ignore[misc] # Daphne is untyped
+    """One request and its answer."""
+
+    def __init__(self, channel: Any, queued: object = False) -> None:  # noqa: FBT002
+        self.gate = Gate()
+        self.application: asyncio.Task[None] | None = None
+        self.is_gone = False
+        self.is_refused = False
+        self.started = time.monotonic()
+        self.received_bytes = 0
+        self._unread: int | None = None
+        self._disconnected_waiter: asyncio.Future[None] | None = None
+        self.startedWriting = 0
+        self._head: bytes | None = None
+        super().__init__(channel, queued, parsePOSTFormSubmission=False)
+
+    # --- In
+
+    def gotLength(self, length: int | None) -> None:
+        """Prepare for a body, or refuse one that says it is too large."""
+        self._limit = body_limit(self.channel._path.split(b"?")[0].decode("latin-1"))
+        if length is not None and self._limit and length > self._limit:
+            self.refuse(PayloadTooLarge())
+        self.content: IO[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115
+            IN_MEMORY_BODY_BYTES
+        )
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Keep a piece of the body, as long as it is within the limit."""
+        if self.is_refused:
+            return
+        self.received_bytes += len(data)
+        if self._limit and self.received_bytes > self._limit:
+            self.refuse(PayloadTooLarge())
+        else:
+            self.content.write(data)
+
+    def process(self) -> Any:
+        """Start the application; Daphne does the upgrade to a WebSocket."""
+        if self.is_refused:
+            return None
+        upgrade = self.requestHeaders.getRawHeaders(b"Upgrade", [b""])[0]
+        if upgrade.lower() == b"websocket":
+            return super().process()
+        scope = self._scope()
+        if scope is None:
+            self.refuse(BadRequest("The request line is not readable."))
+        else:
+            self._unread = self.received_bytes
+            self.content.seek(0)
+            self.server.create_application(self, scope)
+        return None
+
+    def _scope(self) -> dict[str, Any] | None:
+        """Return the ASGI scope; None if path or query are not ASCII."""
+        path, _, query = self.uri.partition(b"?")
+        if not self.uri.isascii():
+            return None
+        client, host = self.client, self.host
+        return {
+            "type": "http",
+            "http_version": self.clientproto.rpartition(b"/")[2].decode("ascii"),
+            "method": self.method.decode("ascii"),
+            "path": unquote(path.decode("ascii")),
+            "raw_path": path,
+            "root_path": "",
+            "scheme": "http",
+            "query_string": query,
+            "headers": [
+                (name.lower(), value)
+                for name, values in self.requestHeaders.getAllRawHeaders()
+                # An underscore would become a dash on its way to the application.
+                if b"_" not in name
+                for value in values
+            ],
+            "client": [client.host, client.port] if client else None,
+            "server": [host.host, host.port] if host else None,
+            "extensions": {},
+        }
+
+    async def receive(self) -> dict[str, Any]:
+        """ASGI's receive: the body in pieces as they are asked for, then the end."""
+        if not self.is_gone and self._unread is not None:
+            body = self.content.read(BODY_PIECE_BYTES)
+            self._unread -= len(body)
+            more = self._unread > 0
+            if not more:
+                self._unread = None
+            return {"type": "http.request", "body": body, "more_body": more}
+        if not self.is_gone:
+            self._disconnected_waiter = asyncio.get_running_loop().create_future()
+            await self._disconnected_waiter
+        return {"type": "http.disconnect"}
+
+    # --- Out
+
+    def handle_reply(self, message: Any) -> None:
+        """Write what the application sends: a whole answer in one piece."""
+        if self.is_gone:
+            return
+        if message["type"] == "http.response.start":
+            self.setResponseCode(message["status"])
+            self._head = self._make_head(message["status"], message.get("headers", ()))
+        elif message["type"] == "http.response.body":
+            self._write_body(message.get("body", b""), message.get("more_body", False))
+        else:
+            raise ValueError(f"not a message of a response: {message['type']}")
+
+    def _make_head(self, status: int, headers: Any) -> bytes:
+        lines = [
+            _status_line(self.clientproto, status),
+            b"Date: " + _date(int(time.time())),
+            b"Server: " + SERVER_NAME,
+        ]
+        self._has_length = False
+        for name, value in headers:
+            if name.lower() == b"content-length":
+                self._has_length = True
+            lines.append(name + b": " + value)
+        if not self.channel.persistent:
+            lines.append(b"Connection: close")
+        head = b"\r\n".join(lines)
+        if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
+            raise ValueError("a header holds a line end")
+        return head
+
+    def _write_body(self, body: bytes, more: bool) -> None:  # noqa: FBT001
+        if not self.startedWriting:
+            if self._head is None:
+                raise ValueError("the body came before the start of the response")
+            self.startedWriting = 1
+            body = self._open_answer(self._head, body, more)
+        elif self.method == b"HEAD" or self.code in http.NO_BODY_CODES:
+            body = b""
+        elif self.chunked and body:
+            body = _chunk(body)
+        if body:
+            self.channel.write(body)
+        if not more:
+            self.finish()
+
+    def _open_answer(self, head: bytes, body: bytes, more: bool) -> bytes:  # noqa: FBT001
+        """Return the head, and the beginning of the body that goes with it."""
+        has_body = self.method != b"HEAD" and self.code not in http.NO_BODY_CODES
+        if not self._has_length and self.code not in http.NO_BODY_CODES:
+            if not more:
+                head += b"\r\nContent-Length: %d" % len(body)
+            elif self.clientproto == b"HTTP/1.1" and has_body:
+                head += b"\r\nTransfer-Encoding: chunked"
+                self.chunked = 1
+        if more:
+            self._close_gate_when_full()
+        if not has_body or not body:
+            return head + b"\r\n\r\n"
+        return head + b"\r\n\r\n" + (_chunk(body) if self.chunked else body)
+
+    def _close_gate_when_full(self) -> None:
+        self.registerProducer(self.gate, True)  # noqa: FBT003 - Twisted's signature
+        if self.channel._waitingForTransport:
+            self.gate.pauseProducing()
+
+    def handle_exception(self, exception: BaseException) -> None:
+        """Answer for an application that failed: in words, or by cutting the line."""
+        if self.is_gone:
+            return
+        if self.startedWriting:
+            self.channel.transport.abortConnection()
+        else:
+            self._answer(ApplicationError())
+
+    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
+        """Daphne's own refusals, in the form that all errors have."""
+        if not self.is_gone and not self.startedWriting:
+            error = BadRequest(body) if status < 500 else ApplicationError()
+            self._answer(error)
+
+    def _answer(self, error: ApplicationError) -> None:
+        answer = describe_error(error)
+        headers = [(b"Content-Type", b"application/json")]
+        self.handle_reply(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": headers,
+            }
+        )
+        body = encode_json(answer.body)
+        self.handle_reply({"type": "http.response.body", "body": body})
+
+    def refuse(self, error: ApplicationError) -> None:
+        """Answer before the request is complete, and take no more of it."""
+        self.is_refused = True
+        channel = self.channel
+        channel.persistent = False
+        self.clientproto = b"HTTP/1.1"
+        self._answer(error)
+        channel.linger()
+
+    # --- End
+
+    def finish(self) -> None:
+        """End the answer."""
+        if self.producer is not None:
+            self.unregisterProducer()
+        http.Request.finish(self)
+        self._end()
+
+    def connectionLost(self, reason: Any) -> None:
+        """Tell the application that its client has gone."""
+        http.Request.connectionLost(self, reason)
+        self._end()
+
+    def _end(self) -> None:
+        self.is_gone = True
+        self.gate.stopProducing()
+        waiter = self._disconnected_waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        self.server.protocol_disconnected(self)
+
+
+class Channel(http.HTTPChannel):  # type: ignore[misc] # Twisted's mixins
+    """One client's connection: requests one after the other."""
+
+    requestFactory = Request
+    partial_since: float | None = None
+
+    def check_timeouts(self, now: float) -> None:
+        """Refuse a request that trickles in: a few bytes a second for ever."""
+        if self._handlingRequest:
+            return
+        if self.requests:
+            request = self.requests[-1]
+            allowed_s = HEAD_TIMEOUT_S + request.received_bytes / BODY_MIN_BYTES_PER_S
+            if now - request.started > allowed_s and not request.is_refused:
+                request.refuse(RequestTimeout())
+        elif self._buffer:  # the beginning of a request line
+            self.partial_since = self.partial_since or now
+            if now - self.partial_since > HEAD_TIMEOUT_S:
+                self.transport.abortConnection()
+        else:
+            self.partial_since = None
+
+    def linger(self) -> None:
+        """Send the answer, then read on a while without keeping what comes.
+
+        A connection closed with unread bytes is reset, and the client might not see
+        the answer.
+        """
+        self.setTimeout(None)
+        self.dataReceived = lambda data: None
+        self.callLater(LINGER_S, self.transport.abortConnection)
+
+
+class RequestTimeout(TimedOut):
+    """The client did not send its request in time."""
+
+    status = 408
+    default_message = "The request did not arrive in time"
+
+
+class Factory(http.HTTPFactory):  # type: ignore[misc] # Twisted's mixins
+    """Makes the channels. The access log is the application's."""
+
+    protocol = Channel
+
+    def __init__(self, server: Any) -> None:
+        super().__init__()
+        self.server = server
+
+    def log(self, request: Any) -> None:
+        """Write nothing."""
+
+
+def _chunk(body: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(body), body)
+
+
+@lru_cache(maxsize=256)
+def _status_line(version: bytes, status: int) -> bytes:
+    reason = http.RESPONSES.get(status, b"Unknown")
+    return b"%b %d %b" % (version, status, reason)
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> bytes:
+    date: bytes = http.datetimeToString(second)
+    return date
