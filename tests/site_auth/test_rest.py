@@ -4,10 +4,14 @@ import json
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
+from django.urls import path
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
 from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
+from nodetool_site import auth_schema
 from nodetool_site.asgi import application
 from nodetool_site.auth import failed_attempts
 from nodetool_site.lib.db import db
@@ -158,3 +162,14 @@ def test_a_sync_view_without_authentication_is_the_default_user(settings):
     settings.AUTH_PROVIDER = "local"
 
     assert call_view().data == {"user": "1"}
+
+
+def test_the_schema_names_the_scheme():
+    view = type("Described", (WhoAmI,), {"schema": AutoSchema()})
+
+    schema = SchemaGenerator(patterns=[path("me", view.as_view())]).get_schema(
+        public=True
+    )
+
+    assert auth_schema.BearerScheme.name in schema["components"]["securitySchemes"]
+    assert {"bearer": []} in schema["paths"]["/me"]["get"]["security"]
