@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tests.services.isolation import drop_abandoned_databases
@@ -44,6 +45,7 @@ def main(argv: list[str]) -> int:
     if not argv:
         print(__doc__, file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     folder = Path(tempfile.mkdtemp(prefix="nodetool-test-"))
     folder.chmod(0o711)  # services run by accounts of their own look in
     resolution = None
@@ -78,16 +80,13 @@ def _environment(
 
 
 def _run(argv: list[str], environment: Mapping[str, str]) -> int:
-    """Run the command; an interrupt reaches it first, then the services go."""
+    """Run the command to its end, whatever asks it to end; then the services go."""
     with subprocess.Popen(argv, env=environment) as process:
-        previous = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                continue  # the terminal sent it to the command as well
-            finally:
-                signal.signal(signal.SIGTERM, previous)
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        while process.poll() is None:
+            with suppress(KeyboardInterrupt):  # the terminal sent it to both
+                process.wait()
+        return process.returncode
 
 
 if __name__ == "__main__":
