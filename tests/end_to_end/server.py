@@ -66,6 +66,9 @@ class ServerProcess:
     env: dict[str, str] = field(default_factory=dict)
     args: Sequence[str] = ()
     worker_count: int = 1
+    # Other ways to start the same server; ``{port}`` is filled in.
+    web_argv: Sequence[str] = ()
+    worker_argv: Sequence[str] = ()
     # Log lines that are expected here although they look like faults.
     allow_faults: list[str] = field(default_factory=list)
     # Texts that no client may see, but that this server's jobs carry as their values.
@@ -77,10 +80,14 @@ class ServerProcess:
     def __post_init__(self) -> None:
         self.port = free_port()
         self.env = _environment(self.backend, self.env)
-        serve = ["serve", "--host", "127.0.0.1", "--port", str(self.port), *self.args]
-        self.web = self._process("web", serve)
+        serve = nodetool_argv(
+            *("serve", "--host", "127.0.0.1", "--port", str(self.port)), *self.args
+        )
+        web_argv = [part.format(port=self.port) for part in self.web_argv] or serve
+        worker_argv = self.worker_argv or nodetool_argv("worker")
+        self.web = self._process("web", web_argv)
         count = self.worker_count if self.mode == "scale_out" else 0
-        self.workers = [self._process(f"worker{n}", ["worker"]) for n in range(count)]
+        self.workers = [self._process(f"worker{n}", worker_argv) for n in range(count)]
 
     @property
     def mode(self) -> str:
@@ -180,10 +187,10 @@ class ServerProcess:
         faults = [f for p in self.processes for f in p.faults(self.allow_faults)]
         assert not faults, "logged by the server:\n" + "\n\n".join(faults)
 
-    def _process(self, name: str, args: Sequence[str]) -> ProductProcess:
+    def _process(self, name: str, argv: Sequence[str]) -> ProductProcess:
         return ProductProcess(
             name,
-            nodetool_argv(*args),
+            argv,
             env=self.env,
             cwd=self.folder,
             log_path=self.folder / f"{name}.log",
