@@ -1,0 +1,134 @@
+"""Bounds on work whose cost the user's input decides.
+
+Patterns and templates run in a process that can be killed, with limits of time and
+memory. Texts are bounded, and long ones are worked on outside the loop.
+"""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from workflows.engine.context import NodeContext
+
+TIME_LIMIT_S = 5.0
+MEMORY_LIMIT_BYTES = 256 * 1024 * 1024
+MAX_PATTERN = 1_000
+MAX_TEXT = 64 * 1024 * 1024
+LONG_TEXT = 256 * 1024
+
+
+async def run_limited(
+    context: NodeContext, property_name: str, fn: Callable[..., Any], *args: Any
+) -> Any:
+    """Call a module-level function in a process, within the limits.
+
+    Raises:
+        ValueError: it took too long or too much memory, or it said what is wrong; the
+            text names the property that is to blame.
+    """
+    try:
+        async with asyncio.timeout(TIME_LIMIT_S):
+            return await context.run_blocking(call_limited, property_name, fn, *args)
+    except TimeoutError:
+        raise ValueError(
+            f"{property_name} took longer than {TIME_LIMIT_S:g} s: make it simpler, "
+            "or the text shorter"
+        ) from None
+
+
+def call_limited(property_name: str, fn: Callable[..., Any], *args: Any) -> Any:
+    """Call the function within the memory limit. Runs in the other process."""
+    try:
+        with memory_limit(MEMORY_LIMIT_BYTES):
+            return fn(*args)
+    except (MemoryError, RecursionError):
+        raise ValueError(
+            f"{property_name} needs too much memory: make it simpler, or the text "
+            "shorter"
+        ) from None
+
+
+@contextlib.contextmanager
+def memory_limit(more_bytes: int) -> Iterator[None]:
+    """Let the process take only so much more address space than it has.
+
+    Where the operating system cannot do this (macOS), the time limit is all there is.
+    """
+    # Not on every platform, and needed in the other process only.
+    import resource
+
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        yield
+        return
+    used = int(statm.read_text().split()[0]) * resource.getpagesize()
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = used + more_bytes
+    if soft != resource.RLIM_INFINITY:
+        limit = min(limit, soft)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+async def text_work(context: NodeContext, fn: Callable[..., Any], *args: Any) -> Any:
+    """Call a module-level function on texts: here if they are short, else elsewhere."""
+    if size_of(args) <= LONG_TEXT:
+        return fn(*args)
+    return await context.run_blocking(fn, *args)
+
+
+def size_of(values: Any) -> int:
+    """Return the characters in all the texts of a list or tuple, nested ones too."""
+    total = 0
+    for value in values:
+        if isinstance(value, str):
+            total += len(value)
+        elif isinstance(value, list):
+            total += len(value) + size_of(value)
+    return total
+
+
+def check_size(size: int) -> None:
+    """Refuse a text of more than `MAX_TEXT` characters, before it is made.
+
+    Raises:
+        ValueError: it is too long.
+    """
+    if size > MAX_TEXT:
+        raise ValueError(
+            f"the result would have {size:,} characters, more than the {MAX_TEXT:,} "
+            "that are allowed: use shorter texts"
+        )
+
+
+def compile_pattern(name: str, pattern: str, flags: int = 0) -> re.Pattern[str]:
+    """Return the compiled pattern. Call it in the other process only.
+
+    Raises:
+        ValueError: it is not a regular expression, or too long.
+    """
+    try:
+        return re.compile(pattern, flags)
+    except (re.error, OverflowError) as error:
+        raise ValueError(
+            f"{name} is not a regular expression ({error}): correct it, or put a "
+            "backslash before special characters"
+        ) from None
+
+
+def check_pattern(name: str, pattern: str) -> None:
+    """Refuse a pattern that is too long.
+
+    Raises:
+        ValueError: it is.
+    """
+    if len(pattern) > MAX_PATTERN:
+        raise ValueError(
+            f"{name} has {len(pattern):,} characters: use at most {MAX_PATTERN:,}"
+        )
