@@ -39,7 +39,8 @@ test: install ## Run all tests but the browser's (ARGS="-k name")
 	$(BIN)/python -m tests.services $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not browser" $(ARGS)
 
 test-browser: install ## Drive the page in a real browser
-	$(BIN)/python -m tests.services $(BIN)/python -m pytest -m browser $(ARGS)
+	$(BIN)/python -m tests.services $(BIN)/python -m tests.services.browser \
+	  $(BIN)/python -m pytest -m browser $(ARGS)
 
 lint: install ## Check format, lint, types, import rules, migrations
 	$(BIN)/ruff format --check .
