@@ -21,7 +21,13 @@ from rest_framework.exceptions import AuthenticationFailed
 
 from nodetool_site import auth
 from nodetool_site.lib import origins, surfaces
-from nodetool_site.lib.errors import BadRequest, Forbidden, error_response
+from nodetool_site.lib.errors import (
+    ApplicationError,
+    BadRequest,
+    Forbidden,
+    NotFound,
+    error_response,
+)
 
 GetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
@@ -48,7 +54,7 @@ class ApiMiddleware:
         request.request_id = _request_id(request)  # type: ignore[attr-defined]
         try:
             response = await self._serve(request)
-        except (BadRequest, Forbidden, AuthenticationFailed) as error:
+        except (ApplicationError, AuthenticationFailed) as error:
             response = error_response(error)
         self._add_headers(request, response)
         return response
@@ -67,6 +73,8 @@ class ApiMiddleware:
             raise Forbidden("Requests from this origin are refused.")
         if surfaces.knows_callers(request.path_info):
             await _identify(request)
+        if surfaces.is_disabled(request.path_info):
+            raise NotFound
         return await self.get_response(request)
 
     @staticmethod

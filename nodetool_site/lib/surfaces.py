@@ -1,10 +1,27 @@
-"""Which paths are pages, and which need a credential."""
+"""Which paths are pages, which need a credential, which are switched off."""
 
+from django.conf import settings
+
+SURFACES = {
+    "/v1/": "openai",
+    "/api/": "default-api",
+    "/workflows/": "default-api",
+    "/storage/": "default-api",
+}
 STORAGE_PREFIX = "/storage/"
 PAGE_PREFIXES = ("/admin/", "/static/", STORAGE_PREFIX)
 PAGES = frozenset({"/", "/admin"})
 PUBLIC = frozenset({"/health", "/ping", "/api/health", "/ready"})
 PUBLIC_WORKFLOWS = "/api/workflows/public"
+
+
+def is_disabled(path: str) -> bool:
+    """Tell whether ``serve --disable-...`` has switched off what a path belongs to."""
+    disabled = settings.DISABLED_SURFACES
+    return bool(disabled) and any(
+        name in disabled and path.startswith(prefix)
+        for prefix, name in SURFACES.items()
+    )
 
 
 def is_page(path: str) -> bool:

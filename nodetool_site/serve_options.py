@@ -1,0 +1,141 @@
+"""The options of ``nodetool serve``, and what they change in the settings.
+
+An option wins over the environment, so it is put into the settings before anything
+reads them; nothing else changes a setting while the process runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+
+from nodetool_site.lib.hosts import (
+    LOOPBACK_NAMES,
+    OPEN_PROVIDERS,
+    default_allowed_hosts,
+    is_loopback,
+)
+
+MODES = ("desktop", "editor", "private", "public")
+PROVIDERS = ("none", "local", "static", "supabase", "multi_user")
+SURFACES = ("main-ws", "openai", "default-api")
+# Known to other servers of the same name; accepted so that their start lines work.
+IGNORED_FLAGS = ("--mcp", "--ui", "--force-fp16", "--enable-terminal-ws", "--mock")
+IGNORED_OPTIONS = ("--ui-url", "--apps-folder")
+
+
+def port_number(text: str) -> int:
+    """Return a port.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= 65_535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is not a port (1 to 65535)")
+
+
+def add_options(parser: CommandParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--host", default=settings.HOST)
+    parser.add_argument("--port", type=port_number, default=settings.PORT)
+    parser.add_argument("--mode", choices=MODES, default=settings.SERVER_MODE)
+    parser.add_argument("--auth-provider", choices=PROVIDERS)
+    parser.add_argument("--production", action="store_true", help="as ENV=production")
+    parser.add_argument("--reload", action="store_true", help="for development")
+    parser.add_argument("--static-folder", type=Path, metavar="FOLDER")
+    for surface in SURFACES:
+        parser.add_argument(
+            f"--enable-{surface}", action="store_true", default=True, dest=surface
+        )
+        parser.add_argument(f"--disable-{surface}", action="store_false", dest=surface)
+    parser.add_argument(
+        "--with-worker",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="run jobs here (default without a broker), or start a Celery worker",
+    )
+    parser.add_argument("--no-worker", action="store_false", dest="with_worker")
+    parser.add_argument("--workers", type=int, default=1, metavar="N")
+    parser.add_argument(
+        "--allow-unauthenticated",
+        action="store_true",
+        help="let anybody in who reaches the address",
+    )
+    parser.add_argument("--migrate", action="store_true", help="apply migrations")
+    parser.add_argument("-v", "--verbose", action="store_true", help="debug log")
+    for flag in IGNORED_FLAGS:
+        parser.add_argument(
+            flag, action="append_const", const=flag, dest="ignored", help="no effect"
+        )
+    for option in IGNORED_OPTIONS:
+        parser.add_argument(
+            option, action=_Ignored, dest="ignored", help="no effect", metavar="VALUE"
+        )
+
+
+class _Ignored(argparse.Action):
+    def __call__(self, parser: Any, namespace: Any, *args: Any) -> None:
+        names = [*(namespace.ignored or ()), self.option_strings[0]]
+        namespace.ignored = names
+
+
+def apply_options(options: dict[str, Any]) -> None:
+    """Put the options into the settings, and check them together.
+
+    Raises:
+        CommandError: the server must not start like this.
+    """
+    settings.SERVER_MODE = options["mode"].replace("editor", "desktop")
+    if options["production"]:
+        settings.ENV = "production"
+        settings.IS_PRODUCTION = True
+        settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
+    if settings.SERVER_MODE != "desktop":
+        raise CommandError(
+            f"The mode '{settings.SERVER_MODE}' is not available; use desktop"
+        )
+    _apply_authentication(options)
+    _apply_worker(options)
+    settings.DISABLED_SURFACES = frozenset(s for s in SURFACES if not options[s])
+    folder: Path | None = options["static_folder"]
+    if folder is not None:
+        if not folder.is_dir():
+            raise CommandError(f"--static-folder {folder} is not a folder")
+        settings.WHITENOISE_ROOT = folder.resolve()
+
+
+def _apply_authentication(options: dict[str, Any]) -> None:
+    """Choose the provider, and refuse to let strangers in by accident."""
+    host = options["host"]
+    chosen = options["auth_provider"] or settings.AUTH_PROVIDER_CHOSEN
+    is_local = is_loopback(host)
+    if chosen in OPEN_PROVIDERS and not is_local:
+        if not options["allow_unauthenticated"]:
+            raise CommandError(
+                f"AUTH_PROVIDER={chosen} on {host} would let anybody in; choose static "
+                "or multi_user, or say --allow-unauthenticated"
+            )
+    elif not chosen:
+        chosen = "local" if is_local and not settings.IS_PRODUCTION else "static"
+    settings.AUTH_PROVIDER = chosen
+    if not settings.ALLOWED_HOSTS_CHOSEN:
+        settings.ALLOWED_HOSTS = default_allowed_hosts(chosen)
+        if host not in ("0.0.0.0", "::", *LOOPBACK_NAMES):  # noqa: S104 - compared
+            settings.ALLOWED_HOSTS.append(f"[{host}]" if ":" in host else host)
+
+
+def _apply_worker(options: dict[str, Any]) -> None:
+    if options["workers"] < 1:
+        raise CommandError("--workers must be 1 or more", returncode=2)
+    if options["workers"] > 1:
+        if not settings.CHANNEL_LAYER_URL:
+            raise CommandError("--workers above 1 needs Redis: set REDIS_URL")
+        raise CommandError("--workers above 1 is not available; start several servers")
+    settings.RUNS_JOBS_HERE = not settings.IS_SCALE_OUT and (
+        options["with_worker"] is not False
+    )
