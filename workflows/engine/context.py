@@ -95,14 +95,28 @@ class NodeContext:
     nothing, so a task that a node left behind cannot speak after the job's end.
     """
 
-    __slots__ = ("_progress", "closed", "node_id", "node_name", "run")
+    __slots__ = ("_on_use", "_progress", "closed", "node_id", "node_name", "run")
 
-    def __init__(self, run: RunContext, node_id: str, node_name: str) -> None:
+    def __init__(
+        self,
+        run: RunContext,
+        node_id: str,
+        node_name: str,
+        *,
+        on_use: Callable[[], None] | None = None,
+    ) -> None:
         self.run = run
         self.node_id = node_id
         self.node_name = node_name
         self.closed = False
+        self._on_use = on_use
         self._progress = 0
+
+    def touch(self) -> None:
+        """Tell the run, once, that the node is doing something."""
+        if self._on_use is not None:
+            use, self._on_use = self._on_use, None
+            use()
 
     @property
     def assets(self) -> AssetStore:
@@ -116,6 +130,7 @@ class NodeContext:
         """Record an event of this node."""
         if self.closed:
             return
+        self.touch()
         sink = self.run.sink
         sink.emit(event)
         if sink.is_full:
@@ -200,6 +215,13 @@ class NodeInputs(Protocol):
 
     def each(self, handle: str) -> AsyncIterator[Any]:
         """Yield the values of one handle."""
+
+    def sets(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield the sets a node without a stream of its own would get, by handle.
+
+        Values that belong together come together; a constant is held for all. Without
+        any connected input there is one empty set.
+        """
 
     async def first(self, handle: str, default: Any = None) -> Any:
         """Take the next value of a handle, or the default when there is none."""

@@ -48,6 +48,8 @@ class Node(msgspec.Struct, kw_only=True):
     required_inputs: ClassVar[Sequence[str]] = ()
     # Off for nodes whose result the client knows already, such as constants.
     reports_result: ClassVar[bool] = True
+    # On for generators that send null like any other value.
+    sends_null: ClassVar[bool] = False
     # Layout and notes: never run and say nothing.
     inert: ClassVar[bool] = False
 
@@ -73,10 +75,11 @@ class InputNode(Node):
     """A parameter of the workflow. Never runs: its values are sent for it.
 
     With ``streaming_output`` it stays open for items from outside until it is ended.
-    A subclass declares ``value``, with the type and the default of the parameter.
+    A subclass declares ``value`` anew, with the type and the default of the parameter.
     """
 
     name: str = ""
+    value: Any = None
     description: str = ""
 
     def check(self, value: Any) -> Any:

@@ -1,8 +1,8 @@
 """What travels along edges.
 
 Plain JSON values, and structured values: dicts whose ``type`` names what they are.
-Media travel as references (an address or an asset id), never as bytes. The aliases below
-are for the annotations of node properties.
+Media travel as references (an address or an asset id), never as bytes. The aliases
+below are for the annotations of node properties.
 """
 
 from __future__ import annotations

@@ -1,0 +1,100 @@
+"""What a streaming node holds in its hands: its inputs and its outputs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from workflows.engine.actors import Actor
+from workflows.engine.context import NodeContext
+from workflows.engine.errors import UnknownOutput
+from workflows.engine.sets import EXHAUSTED, READY
+from workflows.engine.streams import Lineage, Link
+
+if TYPE_CHECKING:
+    from workflows.engine.runner import GraphRun
+
+
+class StreamInputs:
+    """The inputs of a streaming node, in order of arrival, one by one or in sets."""
+
+    def __init__(self, run: GraphRun, actor: Actor) -> None:
+        self._run = run
+        self._actor = actor
+        self.lineage: Lineage = ()
+
+    def is_connected(self, handle: str) -> bool:
+        return handle in self._actor.incoming
+
+    async def any(self) -> AsyncIterator[tuple[str, Any]]:
+        links = self._actor.inputs()
+        while (link := await self._next(links)) is not None:
+            yield link.name, self._take(link)
+
+    async def each(self, handle: str) -> AsyncIterator[Any]:
+        links = self._actor.incoming.get(handle, ())
+        while (link := await self._next(links)) is not None:
+            yield self._take(link)
+
+    async def first(self, handle: str, default: Any = None) -> Any:
+        link = await self._next(self._actor.incoming.get(handle, ()))
+        return default if link is None else self._take(link)
+
+    async def sets(self) -> AsyncIterator[dict[str, Any]]:
+        sets = self._actor.sets
+        while True:
+            if self._run.must_wait():
+                await self._run.wait_turn()
+            state = sets.poll()
+            if state is EXHAUSTED:
+                self.lineage = ()
+                return
+            if state is READY:
+                values, self.lineage = sets.take()
+                coerce = self._actor.plan.coerce
+                yield {name: coerce(name, value) for name, value in values.items()}
+            else:
+                await self._run.wait_for_item(self._actor, sets.missing())
+
+    async def _next(self, links: Sequence[Link]) -> Link | None:
+        """Return the edge whose item came first; None when all have ended."""
+        while True:
+            if self._run.must_wait():
+                await self._run.wait_turn()
+            waiting = [link for link in links if link.items]
+            if waiting:
+                return min(waiting, key=lambda link: link.items[0][0])
+            if not any(link.is_open for link in links):
+                self.lineage = ()
+                return None
+            await self._run.wait_for_item(self._actor, list(links))
+
+    def _take(self, link: Link) -> Any:
+        _, value, self.lineage = link.take()
+        return self._actor.plan.coerce(link.name, value)
+
+
+class StreamOutputs:
+    """Where a streaming node sends its values."""
+
+    def __init__(
+        self,
+        run: GraphRun,
+        actor: Actor,
+        inputs: StreamInputs,
+        context: NodeContext,
+    ) -> None:
+        self._run = run
+        self._actor = actor
+        self._inputs = inputs
+        self._context = context
+        # A node may send from several tasks at once; an edge has one waiting producer.
+        self._turn = asyncio.Lock()
+
+    async def emit(self, handle: str, value: Any) -> None:
+        if handle not in self._actor.links:
+            raise UnknownOutput(self._actor.name, handle)
+        self._context.touch()
+        async with self._turn:
+            await self._run.send(self._actor, handle, value, self._inputs.lineage)

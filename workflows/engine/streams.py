@@ -1,0 +1,108 @@
+"""Bounded queues between nodes, and the lineage of what lies in them.
+
+An item is a tuple ``(order, value, lineage)``. ``order`` is its place among all arrivals
+of the run. ``lineage`` says of which iteration the value is a part: pairs of a root (a
+stream's source) and the index of the source's item; a constant has none.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workflows.engine.actors import Actor
+
+NORMAL_LIMIT = 3
+UNLIMITED = 1 << 62
+
+Lineage = tuple[tuple[Any, int], ...]
+Item = tuple[int, Any, Lineage]
+
+
+class Link:
+    """An edge while it runs: the queue from an output to the input ``name``.
+
+    It holds at most ``limit`` items; then its producer waits. It is at its end once its
+    source has ended and it is empty. ``counter`` counts all items that were sent;
+    ``is_dirty`` says that watchers do not know the count yet. After its target has ended
+    it takes everything and keeps nothing.
+    """
+
+    __slots__ = (
+        "counter",
+        "id",
+        "is_dirty",
+        "is_open",
+        "is_stream",
+        "items",
+        "limit",
+        "name",
+        "on_room",
+        "source",
+        "target",
+        "target_ended",
+        "unread",
+    )
+
+    def __init__(
+        self, edge_id: str, source: Actor, target: Actor, name: str, *, is_stream: bool
+    ) -> None:
+        self.id = edge_id
+        self.source = source
+        self.target = target
+        self.name = name
+        self.is_stream = is_stream
+        self.items: deque[Item] = deque()
+        self.limit = NORMAL_LIMIT
+        self.is_open = True
+        self.target_ended = False
+        self.on_room: Callable[[], None] | None = None
+        self.counter = 0
+        self.is_dirty = False
+        self.unread = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.items) >= self.limit
+
+    @property
+    def is_ended(self) -> bool:
+        return not self.items and not self.is_open
+
+    def take(self) -> Item:
+        """Remove the oldest item; the producer may go on if it waited for room."""
+        item = self.items.popleft()
+        if self.on_room is not None and len(self.items) < self.limit:
+            self.release()
+        return item
+
+    def release(self) -> None:
+        """Let the producer look again."""
+        wake, self.on_room = self.on_room, None
+        if wake is not None:
+            wake()
+
+    def grow(self) -> None:
+        """Hold twice as much: the only way out of a wait in a circle."""
+        self.limit *= 2
+        self.release()
+
+    def bury(self) -> None:
+        """Drop what is left and what will come: the target has ended."""
+        self.unread += len(self.items)
+        self.items.clear()
+        self.limit = UNLIMITED
+        self.target_ended = True
+        self.release()
+
+
+def merge_lineages(lineages: list[Lineage]) -> Lineage:
+    """Return what a result made of all these items is a part of."""
+    merged: Lineage = ()
+    for lineage in lineages:
+        if not lineage or lineage == merged:
+            continue
+        merged = tuple({**dict(merged), **dict(lineage)}.items()) if merged else lineage
+    return merged
