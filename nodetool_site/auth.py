@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import Unauthorized
 from storage import api_tokens
-from storage.failed_attempts import FailedAttempts
+from storage.failed_attempts import address_of, client_address, failed_attempts
 from storage.identity import DEFAULT_IDENTITY, Identity, auth_provider, is_enforced
 from storage.static_token import is_static_token, static_tokens
 
@@ -30,8 +30,6 @@ RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
 HTTP_QUERY = (b"api_key",)
 SOCKET_QUERY = (b"api_key", b"token")
 CLOSE_POLICY = 1008
-
-failed_attempts = FailedAttempts()
 
 
 class AuthenticationFailed(exceptions.AuthenticationFailed):
@@ -99,7 +97,7 @@ async def identify(request: HttpRequest, *, allow_query: bool = False) -> Identi
         _raw_headers(request),
         request.META.get("QUERY_STRING", "").encode(errors="replace"),
         allow_query=allow_query,
-        address=_address(request),
+        address=address_of(request),
     )
     request.identity = identity  # type: ignore[attr-defined]
     return identity
@@ -125,20 +123,6 @@ def find_token(
             if name == wanted and value:
                 return unquote_to_bytes(value.replace(b"+", b" "))
     return None
-
-
-def client_address(scope: Mapping[str, Any]) -> str:
-    """Return the caller's address.
-
-    Behind a trusted proxy that is the last entry of ``X-Forwarded-For``: the one the
-    proxy itself wrote; those before it are the caller's claim.
-    """
-    if settings.TRUST_PROXY_HEADERS:
-        for name, value in scope["headers"]:
-            if name == b"x-forwarded-for":
-                return str(value.decode("latin-1").rpartition(",")[2].strip())
-    client = scope.get("client")
-    return str(client[0]) if client else ""
 
 
 async def _verify(token: bytes | None, address: str) -> Identity:
@@ -203,7 +187,7 @@ def _identify_in_place(request: HttpRequest) -> Identity:
     if not is_enforced():
         return DEFAULT_IDENTITY
     token = find_token(_raw_headers(request), b"", ())
-    address = _address(request)
+    address = address_of(request)
     identity = _verify_in_memory(token, address)
     if identity is None and token is not None and auth_provider() == "multi_user":
         identity = _verify_in_database(token)
@@ -213,13 +197,6 @@ def _identify_in_place(request: HttpRequest) -> Identity:
 def _raw_headers(request: HttpRequest) -> RawHeaders:
     value = request.META.get("HTTP_AUTHORIZATION")
     return [] if value is None else [(b"authorization", value.encode("latin-1"))]
-
-
-def _address(request: HttpRequest) -> str:
-    scope = getattr(request, "scope", None)
-    if scope is not None:
-        return client_address(scope)
-    return str(request.META.get("REMOTE_ADDR", ""))
 
 
 class SocketAuthentication:

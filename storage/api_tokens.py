@@ -85,15 +85,18 @@ def issue_token(
     owner_id: str, *, name: str, expires_at: datetime | None = None
 ) -> tuple[ApiToken, str]:
     """Make a token for a user. The text is returned here and nowhere else."""
-    text = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
-    row = ApiToken.objects.create(
-        owner_id=owner_id,
-        name=name,
-        sha256=hash_token(text.encode()),
-        prefix=text[:SHOWN_CHARACTERS],
-        expires_at=expires_at,
-    )
+    row = ApiToken(owner_id=owner_id, name=name, expires_at=expires_at)
+    text = generate_token(row)
+    row.save()
     return row, text
+
+
+def generate_token(row: ApiToken) -> str:
+    """Give a row that is not saved yet its token, and return the text."""
+    text = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    row.sha256 = hash_token(text.encode())
+    row.prefix = text[:SHOWN_CHARACTERS]
+    return text
 
 
 def look_up(token: bytes) -> TokenOwner | None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
+from collections.abc import Mapping
 from threading import Lock
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
 
 WINDOW_S = 60.0
 TABLE_SIZE = 10_000
@@ -47,6 +52,32 @@ class FailedAttempts:
         """Forget all failures."""
         with self._lock:
             self._windows.clear()
+
+
+failed_attempts = FailedAttempts()
+"""Those of this process, for tokens and passwords alike."""
+
+
+def address_of(request: HttpRequest) -> str:
+    """Return the address a request comes from."""
+    scope = getattr(request, "scope", None)
+    if scope is not None:
+        return client_address(scope)
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def client_address(scope: Mapping[str, Any]) -> str:
+    """Return the address an ASGI connection comes from.
+
+    Behind a trusted proxy that is the last entry of ``X-Forwarded-For``: the one the
+    proxy itself wrote; those before it are the caller's claim.
+    """
+    if settings.TRUST_PROXY_HEADERS:
+        for name, value in scope["headers"]:
+            if name == b"x-forwarded-for":
+                return str(value.decode("latin-1").rpartition(",")[2].strip())
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def _network(address: str) -> str:

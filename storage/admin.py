@@ -1,0 +1,143 @@
+"""Users and tokens in the admin. A token is shown when it is made, never again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.core.exceptions import ValidationError
+from django.db.models import ForeignKey, QuerySet
+from django.forms import ModelChoiceField, ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.cache import add_never_cache_headers
+
+from storage.api_tokens import generate_token
+from storage.failed_attempts import address_of, failed_attempts
+from storage.models import ApiToken, User
+from storage.models.user import DEFAULT_USER_ID
+from storage.services import delete_user
+
+
+class LoginForm(AdminAuthenticationForm):
+    """The login of the admin, against guessing."""
+
+    def clean(self) -> dict[str, Any]:
+        """Check name and password, unless the address has failed too often."""
+        assert self.request is not None
+        address = address_of(self.request)
+        wait = failed_attempts.retry_after_s(address, settings.AUTH_FAILURES_PER_MINUTE)
+        if wait:
+            raise ValidationError(f"Too many failed attempts; wait {wait} seconds.")
+        try:
+            return super().clean()
+        except ValidationError:
+            failed_attempts.record(address)
+            raise
+
+
+admin.site.login_form = LoginForm
+admin.site.site_header = admin.site.site_title = "NodeTool"
+admin.site.index_title = "Administration"
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg] # a class at run time
+    """Accounts. Deleting one deletes all that is theirs, files included."""
+
+    list_display = ("username", "id", "is_staff", "is_active", "date_joined")
+    readonly_fields = ("id", "last_login", "date_joined")
+    search_fields = ("=id", "username", "email")
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Show the id of an account that exists."""
+        fieldsets = super().get_fieldsets(request, obj)
+        return fieldsets if obj is None else ((None, {"fields": ("id",)}), *fieldsets)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: User | None = None
+    ) -> bool:
+        """Keep the account that every provider needs."""
+        if obj is not None and obj.pk == DEFAULT_USER_ID:
+            return False
+        return super().has_delete_permission(request, obj)
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        """Delete the files too."""
+        delete_user(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Delete the files too."""
+        for user in queryset:
+            delete_user(user)
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # a class at run time
+    """Tokens of everybody for a superuser, their own for the rest of the staff.
+
+    They can be issued and revoked (deleted), not changed.
+    """
+
+    list_display = ("name", "prefix", "owner", "created_at", "last_used_at")
+    list_filter = ("created_at", ("owner", admin.RelatedOnlyFieldListFilter))
+    list_select_related = ("owner",)
+    search_fields = ("name", "=prefix", "owner__username")
+    fields = ("owner", "name", "expires_at")
+    readonly_fields = ("prefix", "created_at", "last_used_at")
+
+    def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:
+        """Show more of a token that exists."""
+        fields = super().get_fields(request, obj)
+        return fields if obj is None else (*fields, *self.readonly_fields)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
+        """Keep what the member of staff may see."""
+        queryset: QuerySet[ApiToken] = super().get_queryset(request)
+        if request.user.is_superuser:
+            return queryset
+        return queryset.filter(owner_id=request.user.pk)
+
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> ModelChoiceField[Any] | None:
+        """Let nobody but a superuser issue a token for somebody else."""
+        if not request.user.is_superuser:
+            kwargs["queryset"] = User.objects.filter(pk=request.user.pk)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: ApiToken | None = None
+    ) -> bool:
+        """Show without a form."""
+        return False
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: ApiToken,
+        form: ModelForm[ApiToken],
+        change: bool,  # noqa: FBT001 - Django's signature
+    ) -> None:
+        """Issue the token; its text lives as long as this request."""
+        request.issued_token = generate_token(obj)  # type: ignore[attr-defined]
+        super().save_model(request, obj, form, change)
+
+    def response_add(
+        self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Show the token on the answer itself: a redirect would have to store it."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Token issued",
+            "opts": self.opts,
+            "api_token": obj,
+            "text": request.issued_token,  # type: ignore[attr-defined]
+        }
+        template = "admin/storage/apitoken/issued.html"
+        response = TemplateResponse(request, template, context)
+        add_never_cache_headers(response)
+        return response
