@@ -3,8 +3,10 @@
 import json
 
 import pytest
-from django.core.management import base, call_command
+from django.core.management import call_command
+from django.core.management.base import CommandError
 
+from nodetool_site import cli
 from storage.api_tokens import look_up
 from storage.management.commands import users as command
 from storage.models import ApiToken, User
@@ -25,17 +27,13 @@ def run(capsys):
 
 
 @pytest.fixture
-def main(capsys, monkeypatch):
+def main(capsys):
     """Run it as from a command line; return exit code, stdout and stderr."""
-    monkeypatch.setattr(base.connections, "close_all", lambda: None)
 
     def call(*arguments: str) -> tuple[int, str, str]:
-        code = 0
-        try:
-            command.Command().run_from_argv(["nodetool", "users", *arguments])
-        except SystemExit as stop:
-            code = stop.code
-        return (code, *capsys.readouterr())
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["users", *arguments])
+        return (stop.value.code, *capsys.readouterr())
 
     return call
 
@@ -101,7 +99,7 @@ def test_remove_asks_first(run, monkeypatch):
     monkeypatch.setattr(command.sys.stdin, "isatty", lambda: True, raising=False)
 
     monkeypatch.setattr("builtins.input", lambda: "n")
-    with pytest.raises(base.CommandError, match="Nothing removed"):
+    with pytest.raises(CommandError, match="Nothing removed"):
         run("remove", "alice")
     monkeypatch.setattr("builtins.input", lambda: "y")
     run("remove", "alice")

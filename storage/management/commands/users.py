@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, ProgrammingError
 
 from nodetool_site.lib.errors import ApplicationError
 from nodetool_site.lib.rendering import encode_json, format_time
@@ -29,11 +28,10 @@ HEAD = ("ID", "Name", "Tokens", "Last used", "Created")
 
 
 class Command(BaseCommand):
-    """Results go to stdout, all else to stderr; a failure is one line and exit 1."""
+    """Results go to stdout, all else to stderr."""
 
     help = "Add, list and remove users, and give them new tokens."
     requires_system_checks = ()
-    _called_from_command_line: bool
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -61,21 +59,6 @@ class Command(BaseCommand):
             verbs[options["verb"]](options)
         except ApplicationError as error:
             raise CommandError(error.message) from error
-        except (OperationalError, ProgrammingError) as error:
-            cure = "`nodetool db migrate` makes its tables"
-            raise CommandError(f"Database not usable: {error}; {cure}") from error
-
-    def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run; on a command line every failure is one line on stderr."""
-        try:
-            return super().execute(*args, **options)
-        except CommandError as error:
-            if not self._called_from_command_line or options["traceback"]:
-                raise
-            self.stderr.write(f"❌ {error}")
-            sys.exit(error.returncode)
-        except KeyboardInterrupt:
-            sys.exit(130)
 
     def _add(self, options: dict[str, Any]) -> None:
         issued = add_user(options["name"])
