@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TICK_S = 0.5
+REGISTER_S = 5.0
 RENEW_S = 3.0
 VALID_S = 10.0
 REAP_S = 2.0
@@ -56,7 +57,8 @@ class Liveness(threading.Thread):
         self._worker_id = worker_id
         self._kind = kind
         self._host = host
-        self._stop = threading.Event()
+        self._stopping = threading.Event()
+        self._is_registered = threading.Event()
         self._due: dict[str, float] = {}
         self._slow_since = 0.0
         # The others get one whole validity to renew before anybody is taken for dead:
@@ -64,33 +66,34 @@ class Liveness(threading.Thread):
         self._reap_from = time.monotonic() + VALID_S
 
     def start(self) -> None:
-        """Register, then go on in the background."""
-        self._register()
-        self._due["renew"] = time.monotonic() + RENEW_S
+        """Register, then go on in the background; returns when the row is there."""
         super().start()
+        self._is_registered.wait(REGISTER_S)
 
     def stop(self) -> None:
         """Stop, and be gone at once for the others."""
-        self._stop.set()
+        self._stopping.set()
         self.join(TICK_S * 4)
 
     def run(self) -> None:
         """Tick until stopped."""
-        while not self._stop.wait(TICK_S):
-            try:
-                self._tick()
-            except DatabaseError as error:
-                connection.close()
-                self._reap_from = time.monotonic() + VALID_S
-                logger.warning("the heartbeat could not be written: %s", error)
-            except Exception:
-                logger.exception("the liveness thread failed; it goes on")
+        self._safely(self._register)
+        self._is_registered.set()
+        self._due["renew"] = time.monotonic() + RENEW_S
+        while not self._stopping.wait(TICK_S):
+            self._safely(self._tick)
+        self._safely(Worker.objects.filter(pk=self._worker_id).delete)
+        connection.close()
+
+    def _safely(self, action: Callable[[], Any]) -> None:
         try:
-            Worker.objects.filter(pk=self._worker_id).delete()
+            action()
         except DatabaseError as error:
-            logger.warning("the worker could not sign off: %s", error)
-        finally:
             connection.close()
+            self._reap_from = time.monotonic() + VALID_S
+            logger.warning("the heartbeat could not be written: %s", error)
+        except Exception:
+            logger.exception("the liveness thread failed; it goes on")
 
     def _tick(self) -> None:
         if not self._watch_loop():

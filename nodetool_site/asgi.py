@@ -10,10 +10,10 @@ django.setup(set_prefix=False)
 from nodetool_site.handler import Handler  # noqa: E402 - needs the settings
 from nodetool_site.lib import lifecycle  # noqa: E402
 from nodetool_site.lib.asgi_types import Receive, Scope, Send  # noqa: E402
-from nodetool_site.routing import SocketRouter  # noqa: E402
+from nodetool_site.routing import SOCKETS, SocketRouter  # noqa: E402
 
 http = Handler()
-websocket = SocketRouter({})
+websocket = SocketRouter(SOCKETS)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,9 +3,20 @@
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
+from jobs.consumers import CommandConsumer
+from jobs.socket_commands import COMMANDS as JOB_COMMANDS
 from nodetool_site.auth import SocketAuthentication
 from nodetool_site.lib.asgi_types import App, Receive, Scope, Send
 from nodetool_site.lib.origins import may_open_socket
+
+
+class JobSocket(CommandConsumer):
+    """``/ws``: the commands of every app that has some."""
+
+    table = {**JOB_COMMANDS}
+
+
+SOCKETS: dict[str, App] = {"/ws": JobSocket()}
 
 REASONS = {400: "Invalid Host header", 403: "Origin not allowed", 404: "Not found"}
 
@@ -24,7 +35,8 @@ class SocketRouter:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one socket."""
         app = self.apps.get(scope["path"].rstrip("/"))
-        status = 404 if app is None else _refusal(scope)
+        is_off = "main-ws" in settings.DISABLED_SURFACES
+        status = 404 if app is None or is_off else _refusal(scope)
         if app is None or status:
             await receive()
             await _refuse(scope, send, status)

@@ -1,0 +1,157 @@
+"""What is killed in mid-run, and what is left of the runs afterwards, in both modes."""
+
+import asyncio
+import random
+import uuid
+
+import aiohttp
+import pytest
+
+from tests.end_to_end import graphs
+from tests.end_to_end.checker import TERMINAL, check_stream
+from tests.end_to_end.client import ApiClient
+from tests.end_to_end.graphs import edge, node, output
+from tests.end_to_end.socket_client import SocketClosed
+
+pytestmark = pytest.mark.timeout(300)
+
+SETTLED_S = 15.0
+
+
+def stream_for(seconds: float, name: str = "ticks") -> graphs.Graph:
+    """A tick each 10 ms, for so long."""
+    return {
+        "nodes": [
+            node(
+                "ticks",
+                "nodetool.triggers.IntervalTrigger",
+                max_events=int(seconds * 100),
+                interval_seconds=0.01,
+            ),
+            output(name),
+        ],
+        "edges": [edge("ticks", "out", output="tick")],
+    }
+
+
+async def follow(client: ApiClient, job_id: str, graph: graphs.Graph) -> list[dict]:
+    """Start the job and keep what arrives until it ends or the server is gone."""
+    seen: list[dict] = []
+    try:
+        async with client.socket() as socket:
+            await socket.run_job(graph=graph, job_id=job_id)
+            seen = socket.events[job_id]
+            await socket.until_end(job_id)
+    except (SocketClosed, aiohttp.ClientError, AssertionError):
+        return seen
+    return seen
+
+
+async def settle(client: ApiClient, jobs: list[str], timeout_s: float) -> list[dict]:
+    """Every job once it has ended, or the list of those that have not."""
+    return await asyncio.gather(
+        *(client.wait_for_job(job_id, timeout_s=timeout_s) for job_id in jobs)
+    )
+
+
+async def test_j03_j04_kill9_at_random_moments_loses_no_event_and_no_job(new_server):
+    """Five rounds of kill -9 of everything, 20 jobs in flight, then a restart (J-01).
+
+    What a client saw before the kill is the beginning of what is replayed after it;
+    each job is settled with a reason within 15 s of the restart (J-02).
+    """
+    server = new_server()
+    rng = random.Random(3)
+
+    for round_number in range(5):
+        jobs = [uuid.uuid4().hex for _ in range(20)]
+        async with ApiClient(server.base_url) as client:
+            following = [
+                asyncio.create_task(follow(client, job_id, stream_for(20)))
+                for job_id in jobs
+            ]
+            await asyncio.sleep(0.3 + rng.random())
+            server.kill9()
+            seen = await asyncio.gather(*following)
+        server.start()
+        async with ApiClient(server.base_url) as client:
+            ended = await settle(client, jobs, SETTLED_S)
+            for job, before in zip(ended, seen, strict=True):
+                replay = await client.events(job["id"])
+                check_stream(replay, status="failed")
+                assert before, f"round {round_number}: nothing arrived before the kill"
+                assert replay[: len(before)] == before
+                assert job["error"].startswith(
+                    "Worker lost while running node 'Interval"
+                )
+                assert job["error"].endswith("(attempt 1 of 1)")
+
+
+async def test_a_job_that_nobody_had_begun_runs_after_a_kill(new_server):
+    """Scheduled when the server died, for want of a place: it runs, once."""
+    server = new_server(env={"WORKER_CONCURRENCY": "1"})
+    waiting = uuid.uuid4().hex
+    async with ApiClient(server.base_url) as client, client.socket() as socket:
+        await socket.run_job(graph=stream_for(60))
+        await socket.run_job(graph=graphs.hello(), job_id=waiting)
+        await client.wait_for_job(waiting, "scheduled")
+    server.kill9()
+
+    server.start()
+
+    async with ApiClient(server.base_url) as client:
+        job = await client.wait_for_job(waiting, timeout_s=60)
+        events = await client.events(waiting)
+    assert job["status"] == "completed"
+    assert [e["status"] for e in events if e["type"] == "job_update"] == [
+        "running",
+        "completed",
+    ]
+
+
+async def test_e02_100_random_cuts_of_a_running_job_leave_no_gap(api):
+    """Sockets that drop at a random event and rejoin by its number, again and again."""
+    rng = random.Random(5)
+    async with api.socket() as first:
+        job_id = await first.run_job(graph=stream_for(6))
+        cuts = 0
+        seen: list[dict] = []
+        while not (seen and seen[-1].get("status") in TERMINAL):
+            after = seen[-1]["job_seq"] if seen else 0
+            async with api.socket() as socket:
+                await socket.reconnect(job_id, last_seq=after)
+                wanted = rng.randint(1, 12)
+                checker = socket.checkers[job_id]
+                while len(socket.events[job_id]) < wanted and not checker.is_over:
+                    await socket.receive()
+                seen += socket.events[job_id]
+                socket.abort()
+                cuts += 1
+
+    assert cuts >= 100
+    assert [event["job_seq"] for event in seen] == list(range(1, len(seen) + 1))
+    assert seen == await api.events(job_id)
+
+
+async def test_e12_an_idle_socket_of_the_same_server_hears_nothing(api):
+    async with api.socket() as idle, api.socket() as busy:
+        await idle.command("ping")
+        await busy.run(graph=graphs.sequence(100))
+        with pytest.raises(TimeoutError):
+            await idle.receive(0.5)
+
+
+async def test_sigterm_ends_running_jobs_with_a_reason_and_exit_code_0(new_server):
+    server = new_server()
+    async with ApiClient(server.base_url) as client, client.socket() as socket:
+        job_id = await socket.run_job(graph=stream_for(60))
+        await socket.until(job_id, "output_update")
+        code = await asyncio.to_thread(server.stop)
+
+    await asyncio.to_thread(server.start)
+
+    async with ApiClient(server.base_url) as client:
+        job = await client.wait_for_job(job_id, timeout_s=SETTLED_S)
+        check_stream(await client.events(job_id), status="failed")
+    assert code == 0
+    assert "shut down while running node" in job["error"]
