@@ -1,0 +1,194 @@
+"""Runs one node in a graph of its own: values in, values and events out."""
+
+import pickle
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+
+from workflows.engine.context import NodeContext, RunContext
+from workflows.engine.errors import EngineError
+from workflows.engine.events import Event, OutputUpdate
+from workflows.engine.graph import load_graph
+from workflows.engine.node import InputNode, Node, OutputNode
+from workflows.engine.plans import plan_of
+from workflows.engine.registry import NodeRegistry
+from workflows.engine.runner import GraphRun
+from workflows.nodes import registry
+
+registry.load_package("workflows.nodes")
+
+
+class Emit(Node):
+    """A stream of the given values."""
+
+    streaming_output = True
+    sends_null = True
+
+    values: list[Any] = []
+
+    async def generate(self, context: NodeContext) -> AsyncIterator[dict[str, Any]]:
+        for value in self.values:
+            yield {"output": value}
+
+
+class Give(Node):
+    """One value, or nothing."""
+
+    values: list[Any] = []
+
+    async def process(self, context: NodeContext) -> Any:
+        return {"output": self.values[0]} if self.values else {}
+
+
+def registry_for_tests() -> NodeRegistry:
+    """Return all nodes of the product, and the sources of these tests."""
+    everything = NodeRegistry()
+    for cls in registry:
+        everything.register(cls.node_type)(cls)
+    everything.register("test.Emit")(Emit)
+    everything.register("test.Give")(Give)
+    return everything
+
+
+class Recorder:
+    """Keeps the events of a run; is never full."""
+
+    is_full = False
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def emit(self, event: Event) -> None:
+        self.events.append(event)
+
+    async def wait_ready(self) -> None:
+        return
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+class PickledCalls:
+    """Calls in place, but only what could cross the border of a process."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    async def run(self, fn: Callable[..., Any], *args: Any) -> Any:
+        self.calls.append(getattr(args[1], "__name__", "") if len(args) > 1 else "")
+        called, given = pickle.loads(pickle.dumps((fn, args)))  # noqa: S301
+        return pickle.loads(pickle.dumps(called(*given)))  # noqa: S301
+
+
+class Outcome(msgspec.Struct):
+    """What came out of a run."""
+
+    outputs: dict[str, list[Any]]
+    recorder: Recorder
+    blocking: Any
+    error: EngineError | None
+
+
+class Case(msgspec.Struct, kw_only=True):
+    """What a node is given, and what must come out.
+
+    ``data`` are properties; ``dynamic`` inputs of the user's own; ``constants`` arrive
+    once by an edge, ``streams`` item by item; ``param`` is for input nodes. ``expect``
+    holds the values by output, in order; an output that is not named gets none.
+    """
+
+    node_type: str
+    data: dict[str, Any] = {}
+    dynamic: dict[str, Any] = {}
+    constants: dict[str, Any] = {}
+    streams: dict[str, list[Any]] = {}
+    param: Any = None
+    expect: dict[str, list[Any]] = {}
+    error: str = ""
+
+
+class Where:
+    """Equals every value that satisfies a test."""
+
+    def __init__(self, test: Callable[[Any], bool]) -> None:
+        self.test = test
+
+    def __eq__(self, value: object) -> bool:
+        return self.test(value)
+
+    __hash__ = None
+
+
+def run_context(recorder: Recorder, blocking: Any) -> RunContext:
+    return RunContext(
+        job_id="job",
+        user_id="1",
+        sink=recorder,
+        assets=None,
+        secrets=None,
+        blocking=blocking,
+    )
+
+
+def _source(handle: str, kind: str, values: list[Any]) -> tuple[dict, dict]:
+    node = {"id": handle, "type": kind, "data": {"values": values}}
+    edge = {"source": handle, "sourceHandle": "output", "target": "node"}
+    return node, {**edge, "targetHandle": handle}
+
+
+def graph_of(case: Case) -> dict[str, Any]:
+    """Return the node of a case between sources and output nodes."""
+    cls = registry.get(case.node_type)
+    is_input, is_output = issubclass(cls, InputNode), issubclass(cls, OutputNode)
+    data = {"name": "node", **case.data} if is_input or is_output else case.data
+    node = {"id": "node", "type": case.node_type, "data": data}
+    nodes, edges = [{**node, "dynamic_properties": case.dynamic}], []
+    for handle, value in case.constants.items():
+        values = [] if value is NOTHING else [value]
+        source, edge = _source(handle, "test.Give", values)
+        nodes.append(source)
+        edges.append(edge)
+    for handle, values in case.streams.items():
+        source, edge = _source(handle, "test.Emit", values)
+        nodes.append(source)
+        edges.append(edge)
+    for name in () if is_output else plan_of(cls).outputs:
+        out = {"id": f"out {name}", "type": "nodetool.output.Output"}
+        nodes.append({**out, "data": {"name": f"out {name}"}})
+        edge = {"source": "node", "sourceHandle": name, "target": f"out {name}"}
+        edges.append({**edge, "targetHandle": "value"})
+    return {"nodes": nodes, "edges": edges}
+
+
+NOTHING = object()
+
+
+async def run_case(case: Case, *, blocking: Any = None) -> Outcome:
+    """Run the node of a case to its end."""
+    params = {} if case.param is None else {"node": case.param}
+    return await run_graph(graph_of(case), params=params, blocking=blocking)
+
+
+async def run_graph(
+    graph: dict[str, Any], *, params: dict[str, Any], blocking: Any = None
+) -> Outcome:
+    """Run a graph to its end."""
+    recorder = Recorder()
+    blocking = blocking or PickledCalls()
+    run = GraphRun(
+        load_graph(graph),
+        registry=registry_for_tests(),
+        context=run_context(recorder, blocking),
+        params=params,
+    )
+    error = None
+    try:
+        await run.execute()
+    except EngineError as raised:
+        error = raised
+    outputs: dict[str, list[Any]] = {}
+    for update in recorder.of(OutputUpdate):
+        name = update.output_name.removeprefix("out ")
+        outputs.setdefault(name, []).append(update.value)
+    return Outcome(outputs, recorder, blocking, error)

@@ -1,0 +1,46 @@
+"""Every node type does its work with other than default input."""
+
+import pytest
+
+from tests.nodes.cases import arithmetic, constants, control, inputs, lists, text
+from tests.nodes.harness import Case, registry, run_case
+from workflows.engine.plans import plan_of
+
+CASES: list[Case] = [
+    *text.CASES,
+    *lists.CASES,
+    *arithmetic.CASES,
+    *control.CASES,
+    *constants.CASES,
+    *inputs.CASES,
+]
+# Their input comes while they run: tested by name in test_inputs.py.
+FED_WHILE_RUNNING = {"nodetool.input.RealtimeAudioInput"}
+ALL_TYPES = sorted(cls.node_type for cls in registry)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.node_type)
+async def test_node_gives_what_it_should(case):
+    outcome = await run_case(case)
+
+    assert str(outcome.error or "") == case.error
+    assert outcome.outputs == case.expect
+
+
+@pytest.mark.parametrize("node_type", ALL_TYPES)
+def test_every_node_type_has_a_case_with_other_than_default_input(node_type):
+    if node_type in FED_WHILE_RUNNING:
+        return
+    plan = plan_of(registry.get(node_type))
+
+    cases = [case for case in CASES if case.node_type == node_type]
+
+    assert cases, f"add a Case for {node_type} to tests/nodes/cases"
+    if plan.properties or plan.cls.dynamic:
+        assert any(differs_from_default(case, plan) for case in cases)
+
+
+def differs_from_default(case, plan):
+    changed = [n for n, v in case.data.items() if plan.defaults.get(n, v) != v]
+    given = case.dynamic or case.constants or any(case.streams.values())
+    return bool(changed or given or case.param is not None)
