@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 import msgspec
 from django.conf import settings
@@ -20,6 +21,9 @@ from storage.keys import is_key
 from storage.links import public_url
 from storage.models import Asset
 from storage.services import open_asset
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+Change: TypeAlias = Callable[[dict[str, Any]], Any]
 
 MAX_RESTORED_BYTES = 16 * 1024 * 1024
 """All values put back into one event together: what the largest frame holds."""
@@ -45,16 +49,10 @@ async def render_json(body: bytes, *, owner_id: str, base_url: str) -> bytes:
     """
     if not has_references(body):
         return body
+    links = _Links(owner_id, base_url)
     document = msgspec.json.decode(body)
-    restored = await _restore(document, owner_id, as_json=True)
-    if restored is not document:
-        body = msgspec.json.encode(restored)
-
-    def link(match: re.Match[bytes]) -> bytes:
-        url = public_url(match[1].decode(), owner_id, base_url)
-        return msgspec.json.encode({"uri": url})[1:-1]
-
-    return _URI.sub(link, body)
+    restored = await _restore(document, owner_id, links.as_raw_json)
+    return msgspec.json.encode(_replace(document, links.changing(restored)))
 
 
 async def render_object(
@@ -63,12 +61,12 @@ async def render_object(
     """Return a decoded event, or a result, as its owner's client gets it.
 
     ``with_bytes`` fills ``data`` of files up to ``INLINE_ASSET_LIMIT``: what
-    MessagePack clients draw from.
+    MessagePack clients draw from. Files inside of large values keep their links.
     """
-    restored = await _restore(value, owner_id, as_json=False)
-    if with_bytes:
-        restored = await _attach_bytes(restored, owner_id)
-    return resolve_links(restored, owner_id=owner_id, base_url=base_url)
+    links = _Links(owner_id, base_url)
+    restored = await _restore(value, owner_id, links.as_object)
+    data = await _load_data(value, owner_id) if with_bytes else {}
+    return _replace(value, links.changing(restored, data))
 
 
 async def restore_large_values(value: Any, *, owner_id: str) -> Any:
@@ -76,22 +74,63 @@ async def restore_large_values(value: Any, *, owner_id: str) -> Any:
 
     At most ``MAX_RESTORED_BYTES`` in all; the rest stay references.
     """
-    return await _restore(value, owner_id, as_json=False)
+    restored = await _restore(value, owner_id, _decoded)
+    return _replace(value, lambda reference: restored.get(reference["uri"], reference))
 
 
 def resolve_links(value: Any, *, owner_id: str, base_url: str) -> Any:
     """Turn the ``asset://`` URIs of asset values into addresses."""
+    return _replace(value, _Links(owner_id, base_url).changing(EMPTY))
 
-    def link(reference: dict[str, Any]) -> Any:
+
+class _Links:
+    """The addresses of files, for one owner who reached us by one base URL."""
+
+    def __init__(self, owner_id: str, base_url: str) -> None:
+        self._owner_id = owner_id
+        self._base_url = base_url
+
+    def changing(
+        self, restored: Mapping[str, Any], data: Mapping[str, bytes] = EMPTY
+    ) -> Change:
+        """Return what makes of a reference its value, or its link (and its data)."""
+
+        def change(reference: dict[str, Any]) -> Any:
+            uri = reference["uri"]
+            if uri in restored:
+                return restored[uri]
+            if uri in data:
+                reference = {**reference, "data": data[uri]}
+            return self._linked(reference)
+
+        return change
+
+    def as_object(self, uri: str, data: bytes) -> Any:
+        """Return a large value, with links in it."""
+        value = _decoded(uri, data)
+        return _replace(value, self._linked) if has_references(data) else value
+
+    def as_raw_json(self, uri: str, data: bytes) -> msgspec.Raw:
+        """Return the JSON of a large value, with links in it."""
+        if not uri.endswith(".json"):
+            return msgspec.Raw(msgspec.json.encode(data.decode()))
+        return msgspec.Raw(_URI.sub(self._link_in_json, data))
+
+    def _linked(self, reference: dict[str, Any]) -> dict[str, Any]:
         key = reference["uri"].removeprefix("asset://")
-        if not is_key(key):
-            return reference
-        return {**reference, "uri": public_url(key, owner_id, base_url)}
+        return {**reference, "uri": self._url(key)} if is_key(key) else reference
 
-    return _replace(value, link)
+    def _link_in_json(self, match: re.Match[bytes]) -> bytes:
+        return msgspec.json.encode({"uri": self._url(match[1].decode())})[1:-1]
+
+    def _url(self, key: str) -> str:
+        return public_url(key, self._owner_id, self._base_url)
 
 
-async def _restore(value: Any, owner_id: str, *, as_json: bool) -> Any:
+async def _restore(
+    value: Any, owner_id: str, decode: Callable[[str, bytes], Any]
+) -> dict[str, Any]:
+    """Return the large values that ``value`` refers to, by URI."""
     wanted = {
         reference["uri"]: reference["metadata"]["size"]
         for reference in _references(value)
@@ -99,27 +138,20 @@ async def _restore(value: Any, owner_id: str, *, as_json: bool) -> Any:
     }
     stored = await _load_all(wanted, owner_id)
     if not stored:
-        return value
-    decode = _as_raw_json if as_json else _decoded
-    decoded = await asyncio.to_thread(
+        return {}
+    return await asyncio.to_thread(
         lambda: {uri: decode(uri, data) for uri, data in stored.items()}
     )
-    return _replace(value, lambda reference: decoded.get(reference["uri"], reference))
 
 
-async def _attach_bytes(value: Any, owner_id: str) -> Any:
+async def _load_data(value: Any, owner_id: str) -> dict[str, bytes]:
+    """Return the bytes of the files that ``value`` refers to, by URI."""
     wanted = {
         reference["uri"]: 0
         for reference in _references(value)
         if reference.get("type") in MEDIA_TYPES and reference.get("data") is None
     }
-    stored = await _load_all(wanted, owner_id)
-
-    def attach(reference: dict[str, Any]) -> Any:
-        data = stored.get(reference["uri"])
-        return reference if data is None else {**reference, "data": data}
-
-    return _replace(value, attach) if stored else value
+    return await _load_all(wanted, owner_id)
 
 
 async def _load_all(wanted: dict[str, int], owner_id: str) -> dict[str, bytes]:
@@ -167,12 +199,6 @@ def _decoded(uri: str, data: bytes) -> Any:
     return msgspec.json.decode(data) if uri.endswith(".json") else data.decode()
 
 
-def _as_raw_json(uri: str, data: bytes) -> msgspec.Raw:
-    return msgspec.Raw(
-        data if uri.endswith(".json") else msgspec.json.encode(data.decode())
-    )
-
-
 def _is_reference(value: Any) -> bool:
     return (
         isinstance(value, dict)
@@ -190,7 +216,7 @@ def _references(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
                 yield from _references(part, depth + 1)
 
 
-def _replace(value: Any, change: Any, depth: int = 0) -> Any:
+def _replace(value: Any, change: Change, depth: int = 0) -> Any:
     """Return ``value`` with its references changed; what holds none is not copied."""
     if _is_reference(value):
         return change(value)
@@ -198,14 +224,17 @@ def _replace(value: Any, change: Any, depth: int = 0) -> Any:
         return value
     if isinstance(value, dict):
         parts = {
-            name: _replace(part, change, depth + 1) for name, part in value.items()
+            name: _replace(part, change, depth + 1)
+            for name, part in value.items()
+            if isinstance(part, dict | list)
         }
-        return parts if any(parts[name] is not value[name] for name in value) else value
+        is_same = all(parts[name] is value[name] for name in parts)
+        return value if is_same else {**value, **parts}
     if isinstance(value, list):
-        items = [_replace(part, change, depth + 1) for part in value]
-        return (
-            items
-            if any(a is not b for a, b in zip(items, value, strict=True))
-            else value
-        )
+        items = [
+            _replace(part, change, depth + 1) if isinstance(part, dict | list) else part
+            for part in value
+        ]
+        is_same = all(a is b for a, b in zip(items, value, strict=True))
+        return value if is_same else items
     return value

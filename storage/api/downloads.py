@@ -71,6 +71,9 @@ class StorageView(AsyncAPIView):
             response["Content-Range"] = span.content_range(asset.size)
         span = span or Span(0, asset.size)
         response["Content-Length"] = str(span.length)
+        if request.method == "HEAD":
+            await asyncio.to_thread(_open, asset, Span(0, 0))
+            return response
         return await _answer(asset, span, response)
 
     head = get

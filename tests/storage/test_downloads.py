@@ -38,6 +38,7 @@ async def test_an_answer_describes_the_file(asset, fetch, method):
     assert response["Last-Modified"].endswith(" GMT")
     assert response["ETag"] == f'"{asset.sha256}"'
     assert "Content-Disposition" not in response
+    assert await body_of(response) == (CONTENT if method == "GET" else b"")
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,14 @@ async def test_a_link_is_signed_when_reads_are_not_open(image, render, settings)
 
 
 @both
+async def test_a_file_inside_of_a_large_value_becomes_a_link(image, large, render):
+    rendered = await render({"value": await large([image, {"text": "x" * 100}])})
+
+    link = f"{BASE}/storage/assets/{image['asset_id']}.png"
+    assert rendered["value"] == [{**image, "uri": link}, {"text": "x" * 100}]
+
+
+@both
 async def test_links_go_to_the_asset_domain(image, render, settings):
     settings.ASSET_DOMAIN = "https://files.example.org/"
 
