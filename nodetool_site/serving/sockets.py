@@ -173,6 +173,7 @@ class Socket(WebSocketProtocol):  # type: ignore[misc] # Daphne is untyped
             self._deny(403, reason or "Access denied")
             return
         self.sendCloseFrame(code or NORMAL, reason.encode()[:123])
+        self.gate.stopProducing()
         self._read_on()  # or its answer would not be seen
 
     def _deny(self, status: int, reason: str) -> None:

@@ -24,10 +24,11 @@ class Gate:
     Without it everything sent to a peer that does not read piles up in memory.
     """
 
-    __slots__ = ("_waiting", "is_open")
+    __slots__ = ("_is_over", "_waiting", "is_open")
 
     def __init__(self) -> None:
         self.is_open = True
+        self._is_over = False
         self._waiting: list[asyncio.Future[None]] = []
 
     async def wait(self) -> None:
@@ -39,7 +40,7 @@ class Gate:
 
     def pauseProducing(self) -> None:
         """Close the gate."""
-        self.is_open = False
+        self.is_open = self._is_over
 
     def resumeProducing(self) -> None:
         """Open the gate and wake who waits."""
@@ -50,7 +51,8 @@ class Gate:
                 future.set_result(None)
 
     def stopProducing(self) -> None:
-        """Open the gate for good: the connection is lost and takes anything."""
+        """Open the gate for good: what is sent from now on goes nowhere."""
+        self._is_over = True
         self.resumeProducing()
 
 
