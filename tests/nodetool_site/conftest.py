@@ -8,6 +8,8 @@ import pytest
 from tests.end_to_end.processes import ProductProcess, free_port, wait_until
 from tests.end_to_end.server import ROOT
 
+APPLICATION = "tests.nodetool_site.tiny_app"
+
 
 class TinyServer(ProductProcess):
     """The server of this project under ``tests.nodetool_site.tiny_app``."""

@@ -1,4 +1,4 @@
-"""A small ASGI application on the real server: `python -m tests.nodetool_site.tiny_app`."""
+"""A small ASGI application on the real server; `python -m` starts it."""
 
 import argparse
 import asyncio
