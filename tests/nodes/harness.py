@@ -38,7 +38,7 @@ class Give(Node):
     values: list[Any] = []
 
     async def process(self, context: NodeContext) -> Any:
-        return {"output": self.values[0]} if self.values else {}
+        return {"output": self.values[0]} if self.values else None
 
 
 def registry_for_tests() -> NodeRegistry:
@@ -79,6 +79,10 @@ class PickledCalls:
         self.calls.append(getattr(args[1], "__name__", "") if len(args) > 1 else "")
         called, given = pickle.loads(pickle.dumps((fn, args)))  # noqa: S301
         return pickle.loads(pickle.dumps(called(*given)))  # noqa: S301
+
+
+# Given as a constant: a source that is connected and sends nothing.
+NOTHING = object()
 
 
 class Outcome(msgspec.Struct):
@@ -159,9 +163,6 @@ def graph_of(case: Case) -> dict[str, Any]:
         edge = {"source": "node", "sourceHandle": name, "target": f"out {name}"}
         edges.append({**edge, "targetHandle": "value"})
     return {"nodes": nodes, "edges": edges}
-
-
-NOTHING = object()
 
 
 async def run_case(case: Case, *, blocking: Any = None) -> Outcome:
