@@ -177,7 +177,9 @@ class EventChecker:
             state.running, state.progress = True, -1
             state.runs += 1
         elif status in NODE_ENDS:
-            known = state.running or not self.from_start
+            # A node that cannot be loaded has an error and never ran.
+            refused = status == "error" and not state.runs
+            known = state.running or refused or not self.from_start
             self._require(known, event, f"{status} without `running`")
             state.running = False
         else:
