@@ -23,10 +23,10 @@ from workflows.engine.validation import CheckedGraph
 class Actor:
     """A node while the graph runs.
 
-    ``idle -> queued -> busy -> idle | ended``. ``queued``: the scheduler will look at it.
-    ``busy``: its own code runs, in the scheduler's task or in one of its own. An actor
-    that waits for room is ``blocked_on`` an edge; ``readers`` are its waits for an item,
-    each with the edges that may bring it. All fields belong to the scheduler.
+    ``idle -> queued -> busy -> idle | ended``. ``queued``: the scheduler will look at
+    it. ``busy``: its own code runs, in the scheduler's task or in one of its own. An
+    actor that waits for room is ``blocked_on`` an edge; ``readers`` are its waits for
+    an item, each with the edges that may bring it. All fields belong to the scheduler.
     """
 
     __slots__ = (
@@ -110,7 +110,7 @@ class Actor:
         return (*lineage, (self.roots[output], self.count))
 
     def full_link(self) -> Link | None:
-        """Return an edge that has no room for a result of this node, if there is one."""
+        """Return an edge that has no room for a result of this node, if any."""
         for link in self.outgoing:
             if len(link.items) >= link.limit:
                 return link

@@ -63,5 +63,6 @@ class BlockingPool:
 
 
 def _clean_environment() -> None:
-    for name in set(os.environ) - KEPT_VARIABLES:
-        del os.environ[name]
+    environment = os.environ  # noqa: TID251 - emptied here, not read
+    for name in set(environment) - KEPT_VARIABLES:
+        del environment[name]

@@ -95,27 +95,20 @@ class NodeContext:
     nothing, so a task that a node left behind cannot speak after the job's end.
     """
 
-    __slots__ = ("_on_use", "_progress", "closed", "node_id", "node_name", "run")
+    __slots__ = ("_progress", "closed", "node_id", "node_name", "on_use", "run")
 
-    def __init__(
-        self,
-        run: RunContext,
-        node_id: str,
-        node_name: str,
-        *,
-        on_use: Callable[[], None] | None = None,
-    ) -> None:
+    def __init__(self, run: RunContext, node_id: str, node_name: str) -> None:
         self.run = run
         self.node_id = node_id
         self.node_name = node_name
         self.closed = False
-        self._on_use = on_use
+        self.on_use: Callable[[], None] | None = None
         self._progress = 0
 
     def touch(self) -> None:
-        """Tell the run, once, that the node is doing something."""
-        if self._on_use is not None:
-            use, self._on_use = self._on_use, None
+        """Call ``on_use``, once: the node is doing something."""
+        if self.on_use is not None:
+            use, self.on_use = self.on_use, None
             use()
 
     @property

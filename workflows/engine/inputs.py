@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workflows.engine.actors import Actor
@@ -12,13 +12,12 @@ from workflows.engine.errors import (
     InvalidParameter,
     UnknownInput,
 )
+from workflows.engine.exchange import Exchange
 from workflows.engine.node import InputNode
-from workflows.engine.streams import Lineage, Link
+from workflows.engine.streams import Lineage
 from workflows.engine.values import is_blank
 
 MAX_UNREAD = 10_000
-Deliver = Callable[[Link, Any, Lineage], None]
-Close = Callable[[Link], None]
 
 
 class RunInputs:
@@ -32,17 +31,14 @@ class RunInputs:
         self,
         actors: Sequence[Actor],
         params: Mapping[str, Any],
-        *,
-        deliver: Deliver,
-        close: Close,
+        exchange: Exchange,
     ) -> None:
         """Check every parameter.
 
         Raises:
             InvalidParameter: the value given for an input node is refused.
         """
-        self._deliver = deliver
-        self._close = close
+        self._exchange = exchange
         self._actors = {actor.node.properties["name"]: actor for actor in actors}
         self._first = [(actor, _first_items(actor, params)) for actor in actors]
         self._open: set[tuple[Actor, str]] = set()
@@ -96,11 +92,11 @@ class RunInputs:
             actor.count += 1
             lineage = actor.next_lineage((), output)
         for link in actor.links[output]:
-            self._deliver(link, value, lineage)
+            self._exchange.deliver(link, value, lineage)
 
     def _end(self, actor: Actor, output: str) -> None:
         for link in actor.links[output]:
-            self._close(link)
+            self._exchange.close(link)
 
 
 def _first_items(actor: Actor, params: Mapping[str, Any]) -> dict[str, Any]:

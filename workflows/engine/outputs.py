@@ -146,8 +146,8 @@ class OutputCollector:
     async def result(self) -> dict[str, Any]:
         """Return ``{"outputs": {name: list or asset}, name: folded value, ...}``.
 
-        Streamed text folds into one text, anything else into its last value. Nothing can
-        be added afterwards.
+        Streamed text folds into one text, anything else into its last value. Nothing
+        can be added afterwards.
         """
         if self._result is None:
             lists: dict[str, Any] = {}

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
 
 from workflows.engine.actors import Actor
 from workflows.engine.context import NodeContext
 from workflows.engine.errors import UnknownOutput
+from workflows.engine.exchange import Exchange
 from workflows.engine.sets import EXHAUSTED, READY
 from workflows.engine.streams import Lineage, Link
+from workflows.engine.turns import Turns
 
-if TYPE_CHECKING:
-    from workflows.engine.runner import GraphRun
+Send = Callable[[Actor, str, Any, Lineage], Awaitable[None]]
 
 
 class StreamInputs:
     """The inputs of a streaming node, in order of arrival, one by one or in sets."""
 
-    def __init__(self, run: GraphRun, actor: Actor) -> None:
-        self._run = run
+    def __init__(self, actor: Actor, exchange: Exchange, turns: Turns) -> None:
         self._actor = actor
+        self._exchange = exchange
+        self._turns = turns
         self.lineage: Lineage = ()
 
     def is_connected(self, handle: str) -> bool:
@@ -44,8 +46,8 @@ class StreamInputs:
     async def sets(self) -> AsyncIterator[dict[str, Any]]:
         sets = self._actor.sets
         while True:
-            if self._run.must_wait():
-                await self._run.wait_turn()
+            if self._turns.must_wait():
+                await self._turns.wait()
             state = sets.poll()
             if state is EXHAUSTED:
                 self.lineage = ()
@@ -55,20 +57,20 @@ class StreamInputs:
                 coerce = self._actor.plan.coerce
                 yield {name: coerce(name, value) for name, value in values.items()}
             else:
-                await self._run.wait_for_item(self._actor, sets.missing())
+                await self._exchange.wait_for_item(self._actor, sets.missing())
 
     async def _next(self, links: Sequence[Link]) -> Link | None:
         """Return the edge whose item came first; None when all have ended."""
         while True:
-            if self._run.must_wait():
-                await self._run.wait_turn()
+            if self._turns.must_wait():
+                await self._turns.wait()
             waiting = [link for link in links if link.items]
             if waiting:
                 return min(waiting, key=lambda link: link.items[0][0])
             if not any(link.is_open for link in links):
                 self.lineage = ()
                 return None
-            await self._run.wait_for_item(self._actor, list(links))
+            await self._exchange.wait_for_item(self._actor, list(links))
 
     def _take(self, link: Link) -> Any:
         _, value, self.lineage = link.take()
@@ -80,13 +82,13 @@ class StreamOutputs:
 
     def __init__(
         self,
-        run: GraphRun,
         actor: Actor,
         inputs: StreamInputs,
         context: NodeContext,
+        send: Send,
     ) -> None:
-        self._run = run
         self._actor = actor
+        self._send = send
         self._inputs = inputs
         self._context = context
         # A node may send from several tasks at once; an edge has one waiting producer.
@@ -97,4 +99,4 @@ class StreamOutputs:
             raise UnknownOutput(self._actor.name, handle)
         self._context.touch()
         async with self._turn:
-            await self._run.send(self._actor, handle, value, self._inputs.lineage)
+            await self._send(self._actor, handle, value, self._inputs.lineage)

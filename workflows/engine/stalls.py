@@ -13,9 +13,9 @@ def stalled_links(actors: Sequence[Actor]) -> list[Link]:
     """Return the full edges that must grow so that the run can go on.
 
     An actor gets on by itself, or when one it waits for does: the target of an edge it
-    is blocked on, the sources of the inputs it misses. Those that never get on hold each
-    other: a producer waits for room on one input of a node that waits for another input,
-    which the same producer feeds.
+    is blocked on, the sources of the inputs it misses. Those that never get on hold
+    each other: a producer waits for room on one input of a node that waits for another
+    input, which the same producer feeds.
     """
     waiting = [actor for actor in actors if not actor.ended and not _moves(actor)]
     moving = {actor for actor in actors if not actor.ended} - set(waiting)

@@ -1,8 +1,8 @@
 """Bounded queues between nodes, and the lineage of what lies in them.
 
-An item is a tuple ``(order, value, lineage)``. ``order`` is its place among all arrivals
-of the run. ``lineage`` says of which iteration the value is a part: pairs of a root (a
-stream's source) and the index of the source's item; a constant has none.
+An item is a tuple ``(order, value, lineage)``. ``order`` is its place among all
+arrivals of the run. ``lineage`` says of which iteration the value is a part: pairs of a
+root (a stream's source) and the index of the source's item; a constant has none.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Link:
 
     It holds at most ``limit`` items; then its producer waits. It is at its end once its
     source has ended and it is empty. ``counter`` counts all items that were sent;
-    ``is_dirty`` says that watchers do not know the count yet. After its target has ended
-    it takes everything and keeps nothing.
+    ``is_dirty`` says that watchers do not know the count yet. After its target has
+    ended it takes everything and keeps nothing.
     """
 
     __slots__ = (

@@ -1,0 +1,370 @@
+"""The scheduler of one run: which node runs when, and in which task.
+
+Nodes with a set of inputs are fired from one ready loop. Its task steps their
+coroutines itself; when one suspends, the task stays with that node and another goes on
+with the loop. Generators and streaming nodes own a task each. Everything happens on one
+event loop, so between two waits the state is consistent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Any
+
+from workflows.engine.actors import Actor
+from workflows.engine.context import NodeContext, RunContext
+from workflows.engine.errors import NodeError
+from workflows.engine.exchange import Exchange
+from workflows.engine.outputs import OutputCollector
+from workflows.engine.plans import Flavour
+from workflows.engine.ports import StreamInputs, StreamOutputs
+from workflows.engine.reports import MAX_ERROR_TEXT, Reports
+from workflows.engine.results import spread, yielded
+from workflows.engine.sets import EXHAUSTED, WAITING
+from workflows.engine.streams import Lineage
+from workflows.engine.turns import Turns
+
+CLEAN_UP_S = 5.0
+# A node that calls sys.exit() has failed; it does not end the server.
+FAULTS = (Exception, SystemExit)
+
+
+class Scheduler:
+    """Runs connected actors to their end.
+
+    ``errors``: the nodes that have failed, by their place in the graph. A failed node
+    ends; the others go on.
+    """
+
+    def __init__(self, context: RunContext, outputs: OutputCollector) -> None:
+        self._context = context
+        self._outputs = outputs
+        self.reports = Reports(context.sink)
+        self.exchange = Exchange(self.reports, self._hire)
+        self.turns = Turns(context.sink, outputs, self.reports.flush)
+        self.errors: dict[int, NodeError] = {}
+        self.total = 0
+        self.unfinished = 0
+        self.has_started = False
+        self._worker: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._is_cancelled = False
+
+    def start(self, actors: Sequence[Actor]) -> None:
+        """Take over the actors; those without inputs are ready at once."""
+        workers = [actor for actor in actors if actor.flavour != Flavour.INPUT]
+        self.exchange.actors = actors
+        self.total = self.unfinished = len(workers)
+        for actor in workers:
+            if not actor.incoming:
+                self.exchange.schedule(actor)
+
+    async def wait(self) -> None:
+        """Return when every actor has ended and no task is left."""
+        if self.unfinished:
+            await self._done
+        if any(not task.done() for task in self._tasks):
+            await asyncio.wait(self._tasks)
+
+    def conclude(self) -> None:
+        """Tell what is left to tell at the end of a run that was not cancelled."""
+        self.reports.flush()
+        for actor in self.exchange.actors:
+            if actor.index not in self.errors:
+                self.reports.unread(actor)
+
+    async def cancel(self) -> None:
+        """Cancel everything, give clean-up a moment, tell which nodes were cut off."""
+        self._is_cancelled = True
+        try:
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=CLEAN_UP_S)
+        finally:
+            self.reports.cut_off()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None and self._done is not None and not self._done.done():
+            self._done.set_exception(
+                fault
+            )  # the engine's own: it must not hang the run
+
+    # -- The ready loop
+
+    def _hire(self) -> None:
+        """See to it that someone works when there is work."""
+        if self._worker is None and self.exchange.ready and not self._is_cancelled:
+            self._worker = self._spawn(self._work())
+
+    async def _work(self) -> None:
+        """Step the ready actors until there are none, or until one of them suspends."""
+        me, ready, turns = self._worker, self.exchange.ready, self.turns
+        turns.begin()
+        while ready:
+            if turns.must_wait():
+                await turns.wait(holds_node=False)
+            actor = ready.popleft()
+            actor.queued = False
+            suspended = self._step(actor)
+            if suspended is not None:
+                self._worker = None
+                self._hire()
+                await suspended
+                if self._worker is not None:
+                    return
+                self._worker = me
+        self._worker = None
+        self.reports.flush()
+        self.exchange.look_for_stalls()
+
+    def _step(self, actor: Actor) -> Coroutine[Any, Any, None] | None:
+        """Do what the actor is ready for; return the rest of a call that suspended."""
+        flavour = actor.flavour
+        if flavour == Flavour.FORWARD:
+            self._forward(actor)
+        elif flavour == Flavour.STREAM:
+            if _has_news(actor):
+                actor.busy = True
+                self._spawn(self._guard(actor, self._stream))
+        else:
+            state = actor.sets.poll()
+            if state is EXHAUSTED:
+                self._end(actor)
+            elif state is not WAITING:
+                if flavour == Flavour.BUFFERED:
+                    return self._fire(actor)
+                actor.busy = True
+                self._spawn(self._guard(actor, self._generate))
+        return None
+
+    # -- The end of an activation
+
+    async def _guard(
+        self, actor: Actor, work: Callable[[Actor], Awaitable[None]]
+    ) -> None:
+        """Do the work of a node; its failure ends the node."""
+        try:
+            await work(actor)
+        except asyncio.CancelledError as error:
+            if self._is_cancelled:
+                raise
+            self._fail(actor, error)
+        except FAULTS as error:
+            self._fail(actor, error)
+
+    def _fail(self, actor: Actor, error: BaseException) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            text = "Cancelled"
+        else:
+            text = (str(error) or type(error).__name__)[:MAX_ERROR_TEXT]
+        failure = NodeError(actor.id, text)
+        failure.__cause__ = error
+        self.errors[actor.index] = failure
+        self.reports.fail(actor, text)
+        self._end(actor)
+
+    def _rest(self, actor: Actor) -> None:
+        """The activation is over: end the actor, or look at its next set in turn."""
+        actor.busy = False
+        state = actor.sets.poll()
+        if state is EXHAUSTED:
+            self._end(actor)
+        elif state is not WAITING:
+            self.exchange.schedule(actor)
+
+    def _finish(self, actor: Actor) -> None:
+        """End an activation that has sent its items already."""
+        is_last = actor.flavour != Flavour.GENERATOR or actor.sets.poll() is EXHAUSTED
+        for link in actor.outgoing:
+            if is_last:
+                self.exchange.close(link)
+            else:
+                self.reports.count(link)
+        if actor in self.reports.running:
+            self.reports.succeed(actor, actor.last)
+        if is_last:
+            self._end(actor)
+        else:
+            self._rest(actor)
+
+    def _end(self, actor: Actor) -> None:
+        """The actor sends and takes nothing any more."""
+        actor.busy = False
+        actor.ended = True
+        for link in actor.outgoing:
+            self.exchange.close(link)
+        for link in actor.inputs():
+            link.bury()
+        self.unfinished -= 1
+        if not self.unfinished and not self._done.done():
+            self._done.set_result(None)
+
+    # -- Buffered nodes
+
+    def _fire(self, actor: Actor) -> Coroutine[Any, Any, None] | None:
+        """Run a set; return the rest of the call if the node suspends."""
+        full = actor.full_link()
+        if full is not None:
+            self.exchange.block(actor, full)
+            return None
+        values, lineage = actor.sets.take()
+        actor.busy = True
+        context = self._context_for(actor)
+        try:
+            node, properties = actor.activate(values)
+            self.reports.begin(actor, context, properties)
+            call = node.process(context)
+            awaited = call.send(None)
+        except StopIteration as stop:
+            self._complete(actor, stop.value, lineage)
+        except (*FAULTS, asyncio.CancelledError) as error:
+            self._fail(actor, error)
+        else:
+            return self._guard(actor, partial(self._await, call, awaited, lineage))
+        return None
+
+    def _context_for(self, actor: Actor) -> NodeContext:
+        self.has_started = True
+        return NodeContext(self._context, actor.id, actor.name)
+
+    async def _await(
+        self,
+        call: Coroutine[Any, Any, Any],
+        awaited: Any,
+        lineage: Lineage,
+        actor: Actor,
+    ) -> None:
+        self._complete(actor, await _resume(call, awaited), lineage)
+
+    def _complete(self, actor: Actor, result: Any, lineage: Lineage) -> None:
+        try:
+            values = spread(result, actor.node.outputs, actor.name)
+        except FAULTS as error:
+            self._fail(actor, error)
+            return
+        self.reports.succeed(actor, values)
+        for output, value in values.items():
+            for link in actor.links[output]:
+                self.exchange.deliver(link, value, lineage)
+        self._rest(actor)
+
+    # -- Nodes with a task
+
+    async def _generate(self, actor: Actor) -> None:
+        values, lineage = actor.sets.take()
+        outputs, sends_null = actor.node.outputs, actor.plan.cls.sends_null
+        actor.last = {}
+        context = self._context_for(actor)
+        node, properties = actor.activate(values)
+        self.reports.begin(actor, context, properties)
+        async with aclosing(node.generate(context)) as items:  # type: ignore[type-var]
+            async for item in items:
+                actor.count += 1
+                for output, value in yielded(item, outputs, actor.name).items():
+                    if value is not None or sends_null:
+                        part = actor.next_lineage(lineage, output)
+                        await self._send(actor, output, value, part)
+        self._finish(actor)
+
+    async def _stream(self, actor: Actor) -> None:
+        node, properties = actor.activate({})
+        context = self._context_for(actor)
+        context.on_use = lambda: self.reports.begin(actor, context, properties)
+        links = actor.inputs()
+        if not links or any(link.items for link in links):
+            context.touch()  # else it is skipped, unless it makes something of nothing
+        inputs = StreamInputs(actor, self.exchange, self.turns)
+        outputs = StreamOutputs(actor, inputs, context, self._send)
+        await node.stream(inputs, outputs, context)
+        self._finish(actor)
+
+    async def _send(
+        self, actor: Actor, output: str, value: Any, lineage: Lineage
+    ) -> None:
+        """Send an item from a node with a task of its own, when there is room."""
+        if self.turns.must_wait():
+            await self.turns.wait()
+        actor.last[output] = value
+        for link in actor.links[output]:
+            while len(link.items) >= link.limit:
+                await self.exchange.wait_for_room(actor, link)
+            self.exchange.deliver(link, value, lineage)
+            if link.target.flavour == Flavour.FORWARD and not link.target.blocked_on:
+                self._forward(link.target)
+
+    # -- Outputs and previews
+
+    def _forward(self, actor: Actor) -> None:
+        """Tell of each item that has arrived, and pass it on."""
+        if not actor.incoming:
+            value = actor.node.properties["value"]
+            if value is not None or actor.plan.is_output:
+                self._announce(actor, value, (), is_stream=False)
+            self._finish(actor)
+            return
+        link = actor.inputs()[0]
+        while link.items:
+            full = actor.full_link()
+            if full is not None:
+                self.exchange.block(actor, full)
+                return
+            _, value, lineage = link.take()
+            self._announce(actor, value, lineage, is_stream=link.is_stream)
+        if not link.is_open:
+            self._finish(actor)
+
+    def _announce(
+        self, actor: Actor, value: Any, lineage: Lineage, *, is_stream: bool
+    ) -> None:
+        if actor not in self.reports.running:
+            context = self._context_for(actor)
+            self.reports.begin(actor, context, actor.node.properties)
+        if actor.plan.is_output:
+            is_piece = is_stream and isinstance(value, str)
+            self._outputs.add(actor.name, value, is_piece=is_piece)
+            self.reports.output(actor, value, is_piece=is_piece)
+        else:
+            self.reports.preview(actor, value)
+        for output, links in actor.links.items():
+            actor.last[output] = value
+            for link in links:
+                self.exchange.deliver(link, value, lineage)
+
+
+def _has_news(actor: Actor) -> bool:
+    """Tell whether a streaming node finds something to read, or never will."""
+    links = actor.inputs()
+    return any(link.items for link in links) or not any(link.is_open for link in links)
+
+
+@types.coroutine
+def _resume(call: Coroutine[Any, Any, Any], awaited: Any) -> Generator[Any, Any, Any]:
+    """Go on with a coroutine that has run, in this task, up to its first wait."""
+    while True:
+        try:
+            sent = yield awaited
+        except GeneratorExit:
+            call.close()
+            raise
+        except BaseException as error:  # noqa: BLE001 - it belongs to the coroutine
+            step = partial(call.throw, error)
+        else:
+            step = partial(call.send, sent)
+        try:
+            awaited = step()
+        except StopIteration as stop:
+            return stop.value

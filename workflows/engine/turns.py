@@ -1,0 +1,73 @@
+"""When a run must let others go first: other jobs, a slow reader, a pause."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+
+from workflows.engine.context import EventSink
+from workflows.engine.outputs import OutputCollector
+
+# How long one run may keep the loop: so many steps, or so long.
+TURN_STEPS = 64
+TURN_S = 0.004
+
+
+class Turns:
+    """Whoever works for a run asks `must_wait` at every step, and waits if so."""
+
+    def __init__(
+        self, sink: EventSink, outputs: OutputCollector, before: Callable[[], None]
+    ) -> None:
+        """``before`` is called each time the run hands over the loop."""
+        self._sink = sink
+        self._outputs = outputs
+        self._before = before
+        self._go = asyncio.Event()
+        self._go.set()
+        self._steps = 0
+        self._ends_at = 0.0
+        self.held = 0
+
+    @property
+    def is_paused(self) -> bool:
+        return not self._go.is_set()
+
+    def pause(self) -> None:
+        self._go.clear()
+
+    def resume(self) -> None:
+        self._go.set()
+
+    def begin(self) -> None:
+        """Start a turn: the loop has just run something else."""
+        self._steps = 0
+        self._ends_at = monotonic() + TURN_S
+
+    def must_wait(self) -> bool:
+        """Count a step; tell whether `wait` must be awaited before the next one."""
+        self._steps += 1
+        return (
+            self._steps >= TURN_STEPS
+            or self._sink.is_full
+            or self._outputs.must_spill
+            or not self._go.is_set()
+            or monotonic() >= self._ends_at
+        )
+
+    async def wait(self, *, holds_node: bool = True) -> None:
+        """Return when the run may go on; ``holds_node``: a node waits here."""
+        self._before()
+        await asyncio.sleep(0)
+        while not self._go.is_set():
+            self.held += holds_node
+            try:
+                await self._go.wait()
+            finally:
+                self.held -= holds_node
+        if self._outputs.must_spill:
+            await self._outputs.spill()
+        if self._sink.is_full:
+            await self._sink.wait_ready()
+        self.begin()
