@@ -17,7 +17,7 @@ from storage.models import ApiToken
 TOKEN_PREFIX = "nt_"  # noqa: S105 - marks our tokens for secret scanners
 TOKEN_BYTES = 32
 SHOWN_CHARACTERS = 10
-CACHE_TTL_S = 60.0
+CACHE_TTL_S = 15.0
 CACHE_SIZE = 2000
 USE_STAMP_INTERVAL = timedelta(minutes=1)
 
@@ -35,7 +35,7 @@ class _Entry(NamedTuple):
 
 
 class VerifiedTokens:
-    """Hashes of tokens that were found valid in the last minute, at most ``size``.
+    """Hashes of tokens that were found valid moments ago, at most ``size``.
 
     ``clear`` starts a new generation: a look-up that began before it may not store
     what it read, so a revoked token cannot come back from a race.

@@ -14,6 +14,8 @@ from storage.media_types import extension_for, value_type_of
 from storage.models import Asset, User
 
 MAX_NAME = 255
+MAX_CONTENT_TYPE = 127
+UNNAMED = "file"
 
 
 def store_asset(
@@ -61,8 +63,8 @@ def keep_draft(
         return Asset.objects.create(
             id=asset_id,
             owner_id=owner_id,
-            name=_clean_name(name),
-            content_type=content_type[:127],
+            name=_clean(name, MAX_NAME) or UNNAMED,
+            content_type=_clean(content_type, MAX_CONTENT_TYPE),
             size=facts.size,
             sha256=facts.sha256,
             key=key,
@@ -129,7 +131,7 @@ def _delete_files(keys: list[str]) -> None:
         delete_file(key)
 
 
-def _clean_name(name: str) -> str:
-    """Drop what no file name and no database column can hold."""
-    printable = "".join(c for c in name if c.isprintable())
-    return printable.encode("utf-8", "replace").decode()[:MAX_NAME] or "file"
+def _clean(text: str, length: int) -> str:
+    """Drop what no header and no database column can hold."""
+    printable = "".join(character for character in text if character.isprintable())
+    return printable.encode("utf-8", "replace").decode()[:length]
