@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 
@@ -19,6 +20,21 @@ from nodetool_site.lib.errors import Unavailable
 logger = logging.getLogger(__name__)
 
 RING_TIMEOUT_S = 1.5
+TASK_NAME = "jobs.run_job"
+
+
+_loaders: list[Callable[[], object]] = []
+
+
+def configure_celery_by(load: Callable[[], object]) -> None:
+    """Let the project say how its Celery application is loaded, at the first ring."""
+    _loaders.append(load)
+
+
+@lru_cache(maxsize=1)
+def _load_application() -> None:
+    for load in _loaders:
+        load()
 
 
 @lru_cache(maxsize=1)
@@ -52,10 +68,11 @@ async def ring_or_fail(job_id: str) -> None:
 
 
 def _send(job_id: str) -> None:
-    # Celery costs half a second of start-up that the embedded mode does not need.
-    from jobs.tasks import run_job
+    _load_application()
+    # Celery costs start-up time that the embedded mode does not need.
+    from celery import current_app
 
-    run_job.apply_async(args=[job_id])
+    current_app.send_task(TASK_NAME, args=(job_id,))
 
 
 def _log_failure(future: Future[None]) -> None:

@@ -23,10 +23,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Keep the jobs that have not ended."""
         return self.exclude(status__in=TERMINAL_STATUSES)
 
-
-def live_jobs(owner_id: str) -> list[tuple[str, str, str]]:
-    """Id, workflow id and status of a user's jobs that have not ended; at most 500."""
-    from jobs.models import Job  # the model's manager is made of this module
-
-    rows = Job.objects.filter(owner_id=owner_id).live().order_by("-created_at", "-pk")
-    return list(rows.values_list("pk", "workflow_id", "status")[:500])
+    def states(self) -> list[tuple[str, str, str]]:
+        """Id, workflow id and status of the newest 500."""
+        rows = self.order_by("-created_at", "-pk")
+        return list(rows.values_list("pk", "workflow_id", "status")[:500])

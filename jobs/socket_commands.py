@@ -10,7 +10,7 @@ import msgspec
 from jobs import services
 from jobs.consumers import CommandError, Handler, Message, Session
 from jobs.errors import InvalidJobRequest
-from jobs.querysets import live_jobs
+from jobs.models import Job
 from jobs.requests import check_job_id, parse_job_request
 from jobs.run_state import run_state, wire_status
 from jobs.services import JobState
@@ -133,7 +133,8 @@ async def get_status(session: Session, data: Message) -> Message:
         if state is None:
             return {"status": "not_found", "job_id": job_id}
         return {"status": wire_status(state.status), **_ids_of(state)}
-    jobs = await db(live_jobs, session.user_id)
+    live = Job.objects.filter(owner_id=session.user_id).live()
+    jobs = await db(live.states)
     return {
         "active_jobs": [
             {"job_id": pk, "workflow_id": workflow_id, "status": wire_status(status)}

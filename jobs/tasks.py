@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from nodetool_site.celery import app
+from celery import shared_task
 
 from jobs import process
+from jobs.dispatch import TASK_NAME
 
 
-@app.task(name="jobs.run_job")  # type: ignore[untyped-decorator]
+@shared_task(name=TASK_NAME)
 def run_job(job_id: str) -> None:
     """Claim the job and run it to its end; nothing to do if somebody else has.
 

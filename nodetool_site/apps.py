@@ -1,5 +1,7 @@
 """Application configuration."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -9,5 +11,9 @@ class SiteConfig(AppConfig):
     name = "nodetool_site"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks; say how Celery is configured, where it is used."""
         from nodetool_site import checks  # noqa: F401 - registers them
+
+        from jobs import dispatch
+
+        dispatch.configure_celery_by(lambda: import_module("nodetool_site.celery"))
