@@ -72,7 +72,11 @@ def settings_warnings() -> Iterable[Problem]:
         )
 
 
-@checks.register
+def register() -> None:
+    """Make the problems known to ``manage.py check``."""
+    checks.register(check_settings)
+
+
 def check_settings(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[checks.CheckMessage]:

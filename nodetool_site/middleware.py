@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from typing import Any, TypeAlias
 
 from asgiref.sync import markcoroutinefunction, sync_to_async
@@ -31,6 +32,7 @@ from nodetool_site.lib.errors import (
 
 GetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
+ADMIN_PREFIX, ADMIN_URLS = "/admin/", "nodetool_site.admin_urls"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -133,11 +135,12 @@ class _PagesOnly:
         return self.get_response(request)
 
 
-class PageConnectionsMiddleware:
-    """Closes the database connection that a page's own thread has opened.
+class PageThreadMiddleware:
+    """Keeps what only pages need out of everybody else's way.
 
-    Outermost of the page middlewares. The API's threads keep theirs, so Django's
-    closing after every request is off.
+    Outermost of the page middlewares. A page has a thread of its own, whose database
+    connection is closed here: the API's threads keep theirs, so Django's closing after
+    every request is off. The admin is imported at its first request, in a thread.
     """
 
     sync_capable = False
@@ -151,6 +154,8 @@ class PageConnectionsMiddleware:
         """Serve one request."""
         if not surfaces.is_page(request.path_info):
             return await self.get_response(request)
+        if request.path_info.startswith(ADMIN_PREFIX):
+            await sync_to_async(import_module, thread_sensitive=False)(ADMIN_URLS)
         try:
             return await self.get_response(request)
         finally:

@@ -188,7 +188,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
 # --- Applications
 INSTALLED_APPS = [
     "nodetool_site",  # first: its runserver and its templates win
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # admin_urls.py loads the forms
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -205,7 +205,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "nodetool_site.static_files.StaticFilesMiddleware",
     "nodetool_site.middleware.ApiMiddleware",
-    "nodetool_site.middleware.PageConnectionsMiddleware",
+    "nodetool_site.middleware.PageThreadMiddleware",
     "nodetool_site.middleware.PageSessionMiddleware",
     "nodetool_site.middleware.PageCsrfMiddleware",
     "nodetool_site.middleware.PageAuthenticationMiddleware",

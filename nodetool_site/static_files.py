@@ -63,5 +63,6 @@ def _read(files: Any, file: Any, request: HttpRequest) -> HttpResponse:
     del response["Content-Type"]
     for name, value in found.items():
         response[name] = value
+    response["X-Content-Type-Options"] = "nosniff"
     found.close()
     return response

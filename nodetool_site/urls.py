@@ -1,6 +1,8 @@
 """HTTP root: the probes, then each app's own table."""
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.urls.resolvers import RoutePattern
+from django.views.generic import RedirectView
 
 from nodetool_site import views
 from nodetool_site.lib.paths import both
@@ -12,5 +14,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     both("ready", views.ready),
     path("", include("workflows.api.urls")),
     path("", include("storage.api.urls")),
+    path("admin", RedirectView.as_view(url="/admin/")),
+    # By name, not by ``include``: resolved when the first path begins like this.
+    URLResolver(RoutePattern("admin/"), "nodetool_site.admin_urls"),
     re_path(r"^.*$", views.not_found),
 ]
