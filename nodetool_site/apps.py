@@ -11,9 +11,11 @@ class SiteConfig(AppConfig):
     name = "nodetool_site"
 
     def ready(self) -> None:
-        """Register the system checks; say how Celery is configured, where it is used."""
-        from nodetool_site import checks  # noqa: F401 - registers them
-
+        """Register the checks; say how Celery is configured, where it is used."""
+        # Imported when the settings are there.
         from jobs import dispatch
+        from nodetool_site import checks, readiness
 
+        checks.register()
+        readiness.register()
         dispatch.configure_celery_by(lambda: import_module("nodetool_site.celery"))

@@ -24,7 +24,7 @@ async def database_answers() -> bool:
 
 
 async def broker_answers() -> bool:
-    """Ask Redis for a pong, another broker for a connection; true where none is used."""
+    """Ask Redis for a pong, another broker for a connection. True where none is."""
     url = settings.CELERY_BROKER_URL
     if not url:
         return True
@@ -44,4 +44,4 @@ async def broker_answers() -> bool:
 def _select_1() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-        return cursor.fetchone() == (1,)
+        return bool(cursor.fetchone() == (1,))
