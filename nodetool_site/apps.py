@@ -4,6 +4,8 @@ from importlib import import_module
 
 from django.apps import AppConfig
 
+from jobs import dispatch
+
 
 class SiteConfig(AppConfig):
     """The project's own commands and checks."""
@@ -11,11 +13,7 @@ class SiteConfig(AppConfig):
     name = "nodetool_site"
 
     def ready(self) -> None:
-        """Register the checks; say how Celery is configured, where it is used."""
-        # Imported when the settings are there.
-        from jobs import dispatch
-        from nodetool_site import checks, readiness
+        """Register the system checks; say how Celery is loaded, where it is used."""
+        from nodetool_site import checks  # noqa: F401 - registers them
 
-        checks.register()
-        readiness.register()
         dispatch.configure_celery_by(lambda: import_module("nodetool_site.celery"))
