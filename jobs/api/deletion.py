@@ -1,0 +1,41 @@
+"""Deleting a job that has ended, with its events and commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs.api.callers import UNKNOWN
+from jobs.errors import InvalidTransition, JobNotFound
+from jobs.log_writer import writer
+from jobs.services import JobState, read_state
+
+_STATEMENTS = (
+    "DELETE FROM jobs_command WHERE job_id = %s",
+    "DELETE FROM jobs_eventbatch WHERE job_id = %s",
+    "DELETE FROM jobs_job WHERE id = %s",
+)
+
+
+async def delete_job(owner_id: str, job_id: str) -> None:
+    """Delete the job.
+
+    Raises:
+        JobNotFound: the owner has no such job.
+        InvalidTransition: it has not ended.
+    """
+
+    def statements(cursor: Any) -> JobState | None:
+        # A terminal state is final, so nothing can come between the look and the end.
+        state = read_state(cursor, owner_id, job_id)
+        if state is not None and state.is_terminal:
+            for statement in _STATEMENTS:
+                cursor.execute(statement, (job_id,))
+        return state
+
+    state = await writer.request(statements)
+    if state is None:
+        raise JobNotFound(UNKNOWN)
+    if not state.is_terminal:
+        raise InvalidTransition(
+            f"Cannot delete job: status is '{state.status}', it must have ended"
+        )
