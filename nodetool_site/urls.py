@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     both("ping", views.ping),
     both("api/health", views.api_health),
     both("ready", views.ready),
+    path("", include("jobs.api.urls")),
     path("", include("workflows.api.urls")),
     path("", include("storage.api.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
