@@ -1,6 +1,8 @@
 """The node types are those that editors know: names, properties, defaults, outputs."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -163,3 +165,17 @@ def test_required_inputs_are_marked_as_required():
 )
 def test_older_spellings_find_the_node(older, node_type):
     assert registry.get(older).node_type == node_type
+
+
+def test_loading_the_nodes_imports_no_framework_and_no_template_engine():
+    code = (
+        "import sys; from workflows.nodes import registry; "
+        "registry.load_package('workflows.nodes'); "
+        "print(*sorted({'django', 'jinja2', 'pebble', 'resource'} & set(sys.modules)))"
+    )
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert loaded.stdout.split() == []

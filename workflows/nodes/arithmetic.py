@@ -1,6 +1,5 @@
 """Numbers: calculate, compare, filter."""
 
-import math
 import operator
 from typing import Annotated, Any, Literal
 
@@ -41,7 +40,10 @@ class Add(Node):
     b: int | float = 0.0
 
     async def process(self, context: NodeContext) -> int | float:
-        return self.a + self.b
+        try:
+            return self.a + self.b
+        except OverflowError:
+            raise ValueError("a or b is too large: use smaller numbers") from None
 
 
 @registry.register("lib.math.Divide")
@@ -58,7 +60,10 @@ class Divide(Node):
     async def process(self, context: NodeContext) -> int | float:
         if self.b == 0:
             raise ValueError("b is 0: divide by another number")
-        return self.a / self.b
+        try:
+            return self.a / self.b
+        except OverflowError:
+            raise ValueError("a or b is too large: use smaller numbers") from None
 
 
 @registry.register("lib.math.Power")
@@ -76,7 +81,7 @@ class Power(Node):
         base, exponent = self.base, self.exponent
         if base == 0 and exponent < 0:
             raise ValueError("exponent is negative and base is 0: change one of them")
-        if base < 0 and exponent != math.floor(exponent):
+        if base < 0 and exponent % 1 != 0:
             raise ValueError("base is negative: use a whole number as exponent")
         if isinstance(base, int) and isinstance(exponent, int):
             _check_size(base, exponent)
@@ -91,7 +96,7 @@ def _check_size(base: int, exponent: int) -> None:
     if abs(base) > 1 and exponent * base.bit_length() > MAX_POWER_BITS:
         raise ValueError(
             f"exponent {exponent} makes a number of over {MAX_POWER_BITS:,} bits: "
-            "use a smaller one, or a base with a decimal point"
+            "use a smaller one"
         )
 
 
