@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from nodetool_site.lib.db import db
 from storage.errors import AssetNotFound, UnreadableAsset
 from storage.files import Draft
-from storage.keys import key_of_uri
+from storage.keys import is_asset_id, key_of_uri
 from storage.models import Asset
 from storage.services import (
     asset_value,
@@ -51,23 +51,17 @@ class JobAssetStore:
         if isinstance(data, bytes | bytearray | memoryview):
             return bytes(data)
         if not isinstance(uri, str) or not uri:
-            raise UnreadableAsset("The value has neither data nor a uri.")
+            return await self._read_stored(_wanted_by_id(value))
         if uri.startswith("data:"):
             return decode_data_uri(uri)
-        return await self._read_stored(uri)
+        return await self._read_stored(_wanted_by_uri(uri))
 
     def open_spill(self, *, content_type: str, name: str) -> JobSpill:
         """Return a file that a list grows into."""
         return JobSpill(self, content_type, name)
 
-    async def _read_stored(self, uri: str) -> bytes:
-        key = key_of_uri(uri)
-        if key is None:
-            raise UnreadableAsset(
-                "Only stored files and data: URIs can be read, "
-                f"not '{uri.partition(':')[0][:20]}:'."
-            )
-        asset = await db(find_own, self._owner_id, key)
+    async def _read_stored(self, wanted: dict[str, str]) -> bytes:
+        asset = await db(find_own, self._owner_id, **wanted)
         return await asyncio.to_thread(_read_whole, asset)
 
     async def _keep(self, draft: Draft, content_type: str, name: str) -> Asset:
@@ -137,16 +131,33 @@ def write_value_sync(
     return large_value(asset)
 
 
-def find_own(owner_id: str, key: str) -> Asset:
-    """Return the asset of ``key``, which ``owner_id`` must own.
+def find_own(owner_id: str, **wanted: str) -> Asset:
+    """Return the asset of that key, or id, which ``owner_id`` must own.
 
     Raises:
         AssetNotFound: there is none, or it is somebody else's.
     """
-    asset = Asset.objects.filter(owner_id=owner_id, key=key).first()
+    asset = Asset.objects.filter(owner_id=owner_id, **wanted).first()
     if asset is None:
-        raise AssetNotFound(f"Asset '{key}' not found")
+        raise AssetNotFound(f"Asset '{next(iter(wanted.values()))}' not found")
     return asset
+
+
+def _wanted_by_id(value: dict[str, Any]) -> dict[str, str]:
+    asset_id = value.get("asset_id")
+    if not is_asset_id(asset_id):
+        raise UnreadableAsset("The value has no data, no uri and no asset_id.")
+    return {"pk": str(asset_id)}
+
+
+def _wanted_by_uri(uri: str) -> dict[str, str]:
+    key = key_of_uri(uri)
+    if key is None:
+        raise UnreadableAsset(
+            "Only stored files (asset://<id>.<extension>) and data: URIs can be read, "
+            f"not '{uri.partition(':')[0][:20]}:...'."
+        )
+    return {"key": key}
 
 
 def decode_data_uri(uri: str) -> bytes:

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 FOLDERS = ("assets", "temp")
 PUBLIC_PREFIX = "/storage/assets/"
 
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}\.[a-z0-9]{1,10}", re.ASCII)
 
 
@@ -24,8 +25,6 @@ def parse_path(path: str) -> tuple[str, str]:
         InvalidKey: empty, absolute, or able to climb out of its folder; also when it
             becomes so by one more round of percent-decoding.
     """
-    for text in {path, unquote(path)}:
-        _refuse_unsafe(text)
     folder, slash, key = path.removesuffix("/").partition("/")
     if not slash and folder not in FOLDERS:
         folder, key = "assets", folder
@@ -39,7 +38,8 @@ def parse_path(path: str) -> tuple[str, str]:
 def key_of_uri(uri: str) -> str | None:
     """Return the key that an ``asset://`` URI or a storage link names, or None."""
     if uri.startswith("asset://"):
-        return uri.removeprefix("asset://") or None
+        key = uri.removeprefix("asset://")
+        return key if is_key(key) else None
     try:
         parts = urlsplit(uri)
     except ValueError:
@@ -53,6 +53,11 @@ def key_of_uri(uri: str) -> str | None:
 def is_key(text: str) -> bool:
     """Tell whether ``text`` has the form ``<id>.<extension>``."""
     return _KEY.fullmatch(text) is not None
+
+
+def is_asset_id(text: object) -> bool:
+    """Tell whether ``text`` can be the id of an asset."""
+    return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
 def _refuse_unsafe(text: str) -> None:

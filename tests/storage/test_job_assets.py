@@ -115,11 +115,29 @@ async def test_inline_values_need_no_store(assets, value, data):
     assert await assets.read(value) == data
 
 
+async def test_an_asset_id_alone_names_a_file(assets, charlie):
+    value = await assets.write(b"abc", content_type="text/plain", name="a.txt")
+    by_id = {"type": "text", "uri": "", "asset_id": value["asset_id"]}
+
+    assert await assets.read(by_id) == b"abc"
+    with pytest.raises(AssetNotFound):
+        await JobAssetStore(charlie.pk, "job-2").read(by_id)
+
+
+@pytest.mark.parametrize("asset_id", [None, "", 5, "../x", "a\0b", "x" * 65])
+async def test_a_value_that_names_nothing_is_unreadable(assets, asset_id):
+    with pytest.raises(UnreadableAsset):
+        await assets.read({"type": "text", "uri": None, "asset_id": asset_id})
+
+
 @pytest.mark.parametrize(
     "uri",
     [
         "",
         None,
+        "asset://",
+        "asset://../../etc/passwd",
+        "asset://a\0.png",
         "file:///etc/passwd",
         "/etc/passwd",
         "memory://x",
