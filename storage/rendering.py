@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import msgspec
@@ -22,7 +21,6 @@ from storage.links import public_url
 from storage.models import Asset
 from storage.services import open_asset
 
-EMPTY: Mapping[str, Any] = MappingProxyType({})
 Change: TypeAlias = Callable[[dict[str, Any]], Any]
 
 MAX_RESTORED_BYTES = 16 * 1024 * 1024
@@ -52,7 +50,7 @@ async def render_json(body: bytes, *, owner_id: str, base_url: str) -> bytes:
     links = _Links(owner_id, base_url)
     document = msgspec.json.decode(body)
     restored = await _restore(document, owner_id, links.as_raw_json)
-    return msgspec.json.encode(_replace(document, links.changing(restored)))
+    return msgspec.json.encode(_replace(document, links.changing(restored, {})))
 
 
 async def render_object(
@@ -69,20 +67,6 @@ async def render_object(
     return _replace(value, links.changing(restored, data))
 
 
-async def restore_large_values(value: Any, *, owner_id: str) -> Any:
-    """Put large values back as they were, up to ``INLINE_ASSET_LIMIT`` each.
-
-    At most ``MAX_RESTORED_BYTES`` in all; the rest stay references.
-    """
-    restored = await _restore(value, owner_id, _decoded)
-    return _replace(value, lambda reference: restored.get(reference["uri"], reference))
-
-
-def resolve_links(value: Any, *, owner_id: str, base_url: str) -> Any:
-    """Turn the ``asset://`` URIs of asset values into addresses."""
-    return _replace(value, _Links(owner_id, base_url).changing(EMPTY))
-
-
 class _Links:
     """The addresses of files, for one owner who reached us by one base URL."""
 
@@ -91,7 +75,7 @@ class _Links:
         self._base_url = base_url
 
     def changing(
-        self, restored: Mapping[str, Any], data: Mapping[str, bytes] = EMPTY
+        self, restored: Mapping[str, Any], data: Mapping[str, bytes]
     ) -> Change:
         """Return what makes of a reference its value, or its link (and its data)."""
 

@@ -6,13 +6,7 @@ import pytest
 from nodetool_site.lib.db import db
 from storage import rendering
 from storage.job_assets import JobAssetStore, write_value_sync
-from storage.rendering import (
-    has_references,
-    render_json,
-    render_object,
-    resolve_links,
-    restore_large_values,
-)
+from storage.rendering import has_references, render_json, render_object
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -192,17 +186,19 @@ async def test_an_event_without_references_is_not_touched():
     assert not has_references(body)
     assert await render_json(body, owner_id="alice", base_url=BASE) is body
     assert await as_object(event) is event
-    assert resolve_links(event, owner_id="alice", base_url=BASE) is event
 
 
-async def test_a_value_whose_file_is_gone_stays_a_reference(alice):
+async def test_a_value_whose_file_is_gone_becomes_a_link(alice):
     reference = {
         "type": "json",
         "uri": f"asset://{'0' * 32}.json",
         "metadata": {"size": 1, "inlined_data": False},
     }
 
-    assert await restore_large_values(reference, owner_id="alice") == reference
+    rendered = await as_object(reference)
+
+    link = f"{BASE}/storage/assets/{'0' * 32}.json"
+    assert rendered == {**reference, "uri": link}
 
 
 async def test_a_very_deep_value_does_no_harm(alice):
