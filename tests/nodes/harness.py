@@ -76,7 +76,7 @@ class PickledCalls:
         self.calls: list[str] = []
 
     async def run(self, fn: Callable[..., Any], *args: Any) -> Any:
-        self.calls.append(getattr(args[1], "__name__", "") if len(args) > 1 else "")
+        self.calls.append(fn.__name__)
         called, given = pickle.loads(pickle.dumps((fn, args)))  # noqa: S301
         return pickle.loads(pickle.dumps(called(*given)))  # noqa: S301
 

@@ -135,6 +135,15 @@ async def test_long_texts_are_worked_on_in_another_process(name, data, expected)
     assert len(outcome.blocking.calls) == 1
 
 
+async def test_many_searches_in_a_text_are_done_in_another_process():
+    data = {"text": "ab" * 1000, "search_values": ["ba"] * 200}
+
+    outcome = await run_case(Case(node_type="nodetool.text.Contains", data=data))
+
+    assert outcome.outputs == {"output": [True]}
+    assert outcome.blocking.calls == ["find_texts"]
+
+
 async def test_short_texts_are_worked_on_in_place():
     case = Case(node_type="nodetool.text.ToUppercase", data={"text": "a" * 1000})
 
@@ -142,11 +151,11 @@ async def test_short_texts_are_worked_on_in_place():
 
 
 async def test_a_list_of_texts_counts_as_one_long_text():
-    case = Case(node_type="nodetool.text.Join", data={"strings": ["ab"] * 200_000})
+    case = Case(node_type="nodetool.text.Join", data={"strings": ["ab"] * 50_000})
 
     outcome = await run_case(case)
 
-    assert outcome.outputs == {"output": ["ab" * 200_000]}
+    assert outcome.outputs == {"output": ["ab" * 50_000]}
     assert len(outcome.blocking.calls) == 1
 
 

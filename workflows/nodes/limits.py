@@ -7,7 +7,7 @@ memory. Texts are bounded, and long ones are worked on outside the loop.
 import contextlib
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ MEMORY_LIMIT_BYTES = 256 * 1024 * 1024
 MAX_PATTERN = 1_000
 MAX_TEXT = 64 * 1024 * 1024
 LONG_TEXT = 256 * 1024
+_POINTER = 8
 
 
 async def run_limited(
@@ -93,14 +94,21 @@ async def text_work(context: NodeContext, fn: Callable[..., Any], *args: Any) ->
     return await context.run_blocking(fn, *args)
 
 
-def size_of(values: Any) -> int:
-    """Return the characters in all the texts of a list or tuple, nested ones too."""
+def size_of(values: Sequence[Any]) -> int:
+    """Return the bytes, roughly, in texts and lists of texts.
+
+    Does not go on counting past `LONG_TEXT`.
+    """
     total = 0
     for value in values:
         if isinstance(value, str):
-            total += len(value)
+            total += len(value) + _POINTER
         elif isinstance(value, list):
-            total += len(value) + size_of(value)
+            total += size_of(value) + _POINTER
+        else:
+            total += _POINTER
+        if total > LONG_TEXT:
+            break
     return total
 
 

@@ -6,7 +6,7 @@ from workflows.engine.context import NodeContext, NodeInputs, NodeOutputs
 from workflows.engine.node import Meta, Node
 from workflows.nodes import registry
 from workflows.nodes.filters import StreamFilter
-from workflows.nodes.limits import check_size, text_work
+from workflows.nodes.limits import LONG_TEXT, check_size, text_work
 from workflows.nodes.structured import choice
 
 MatchMode = Literal["any", "all", "none"]
@@ -246,9 +246,11 @@ class Contains(Node):
 
     async def process(self, context: NodeContext) -> Any:
         wanted = self.search_values or [self.substring]
-        found = await text_work(
-            context, find_texts, self.text, wanted, self.case_sensitive
-        )
+        args = (self.text, wanted, self.case_sensitive)
+        if len(self.text) * len(wanted) > LONG_TEXT:
+            found = await context.run_blocking(find_texts, *args)
+        else:
+            found = find_texts(*args)
         if self.match_mode == "none":
             return not any(found)
         return all(found) if self.match_mode == "all" else any(found)
