@@ -9,10 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from workflows.engine.validation import MAX_EDGES, MAX_NODES
 from workflows.errors import InvalidGraph
-
-MAX_NODES = 5_000
-MAX_EDGES = 20_000
 
 HANDLES = {"source_handle": "sourceHandle", "target_handle": "targetHandle"}
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from tests.workflows.graphs import echo_graph, edge, node
-from workflows import graph_json
+from workflows.engine.validation import MAX_EDGES, MAX_NODES
 from workflows.errors import InvalidGraph
 from workflows.graph_json import normalise_graph
 
@@ -127,7 +127,7 @@ def test_wrong_shape_is_refused_and_located(graph, location):
 
 @pytest.mark.parametrize(
     ("key", "limit"),
-    [("nodes", graph_json.MAX_NODES), ("edges", graph_json.MAX_EDGES)],
+    [("nodes", MAX_NODES), ("edges", MAX_EDGES)],
 )
 def test_graph_over_the_limit_is_refused(key, limit):
     one = {"id": "a"} if key == "nodes" else edge("a", "b")

@@ -70,6 +70,21 @@ def test_replacing_keeps_thumbnail_and_run_mode_alone(alice):
     assert Workflow.objects.get(pk="w").run_mode == "chat"
 
 
+def test_put_that_loses_an_unused_id_to_another_request_replaces(alice, monkeypatch):
+    write = services._write
+
+    def after_a_rival(workflow, request):
+        monkeypatch.setattr(services, "_write", write)
+        write(Workflow(id=workflow.pk, owner_id=alice.pk), request)
+        return write(workflow, request)
+
+    monkeypatch.setattr(services, "_write", after_a_rival)
+
+    services.save_workflow("w", fields("Late"), owner_id=alice.pk)
+
+    assert Workflow.objects.get().name == "Late"
+
+
 def test_somebody_elses_workflow_is_not_replaced_even_if_public(alice, bob):
     services.save_workflow("w", fields(access="public"), owner_id=alice.pk)
 
