@@ -249,8 +249,7 @@ REST_FRAMEWORK = {
 
 # --- Pages
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_FOLDER / "static"
-WHITENOISE_USE_FINDERS = True
+WHITENOISE_USE_FINDERS = True  # from the packages; nothing is collected
 WHITENOISE_ROOT: Path | None = None  # ``serve --static-folder``
 WHITENOISE_INDEX_FILE = True
 LANGUAGE_CODE = "en"

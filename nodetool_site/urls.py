@@ -20,3 +20,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     URLResolver(RoutePattern("admin/"), "nodetool_site.admin_urls"),
     re_path(r"^.*$", views.not_found),
 ]
+
+handler500 = "nodetool_site.views.server_error"

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from nodetool_site import __version__
 from nodetool_site.lib import lifecycle
 from nodetool_site.lib.api import json_response
-from nodetool_site.lib.errors import NotFound, error_response
+from nodetool_site.lib.errors import ApplicationError, NotFound, error_response
 from nodetool_site.lib.rendering import format_time
 
 STARTED = time.monotonic()
@@ -53,6 +53,11 @@ async def ready(request: HttpRequest) -> HttpResponse:
 async def not_found(request: HttpRequest, **kwargs: str) -> HttpResponse:
     """Answer for every path that no other pattern takes."""
     return error_response(NotFound())
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer for a fault outside of every view; Django has logged it."""
+    return error_response(ApplicationError())
 
 
 def _read_only(

@@ -1,6 +1,6 @@
 """Which browser pages may talk to the server: CORS for reads, Origin for the rest."""
 
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 
@@ -88,10 +88,7 @@ def _is_listed(origin: str) -> bool:
 
 
 def _is_near(origin: str) -> bool:
-    try:
-        return is_loopback(urlsplit(origin).hostname or "")
-    except ValueError:
-        return False
+    return is_loopback(_split(origin).hostname or "")
 
 
 def _is_same(origin: str, host: str) -> bool:
@@ -100,4 +97,11 @@ def _is_same(origin: str, host: str) -> bool:
     Only a ``Host`` that is configured by name proves that: with ``*`` a page may
     have pointed its own name at this address.
     """
-    return "*" not in settings.ALLOWED_HOSTS and urlsplit(origin).netloc == host
+    return "*" not in settings.ALLOWED_HOSTS and _split(origin).netloc == host
+
+
+def _split(origin: str) -> SplitResult:
+    try:
+        return urlsplit(origin)
+    except ValueError:  # an address in brackets that is none
+        return urlsplit("null")
