@@ -17,8 +17,9 @@ from typing import Any
 
 from workflows.engine.actors import Actor
 from workflows.engine.context import NodeContext, RunContext
-from workflows.engine.errors import NodeError
+from workflows.engine.errors import NodeError, ValueMisfit
 from workflows.engine.exchange import Exchange
+from workflows.engine.node import Node
 from workflows.engine.outputs import OutputCollector
 from workflows.engine.plans import Flavour
 from workflows.engine.ports import StreamInputs, StreamOutputs
@@ -223,10 +224,8 @@ class Scheduler:
             return None
         values, lineage = actor.sets.take()
         actor.busy = True
-        context = self._context_for(actor)
         try:
-            node, properties = actor.activate(values)
-            self.reports.begin(actor, context, properties)
+            node, context = self._begin(actor, values)
             call = node.process(context)
             awaited = call.send(None)
         except StopIteration as stop:
@@ -236,6 +235,17 @@ class Scheduler:
         else:
             return self._guard(actor, partial(self._await, call, awaited, lineage))
         return None
+
+    def _begin(self, actor: Actor, values: dict[str, Any]) -> tuple[Node, NodeContext]:
+        """Make the instance of an activation, and tell that it runs."""
+        context = self._context_for(actor)
+        try:
+            node, properties = actor.activate(values)
+        except ValueMisfit:
+            self.reports.begin(actor, context, actor.node.properties)
+            raise
+        self.reports.begin(actor, context, properties)
+        return node, context
 
     def _context_for(self, actor: Actor) -> NodeContext:
         self.has_started = True
@@ -268,9 +278,7 @@ class Scheduler:
         values, lineage = actor.sets.take()
         outputs, sends_null = actor.node.outputs, actor.plan.cls.sends_null
         actor.last = {}
-        context = self._context_for(actor)
-        node, properties = actor.activate(values)
-        self.reports.begin(actor, context, properties)
+        node, context = self._begin(actor, values)
         async with aclosing(node.generate(context)) as items:  # type: ignore[type-var]
             async for item in items:
                 actor.count += 1
