@@ -45,7 +45,8 @@ class UnknownOwner(NotFound):
     """Somebody who has no account is to own a workflow."""
 
     def __init__(self, user_id: str) -> None:
-        super().__init__(f"User {user_id} not found")
+        cure = "`nodetool serve` makes user 1 when it first starts"
+        super().__init__(f"User {user_id} not found; {cure}")
 
 
 class InvalidWorkflowId(BadRequest):

@@ -231,9 +231,9 @@ def test_import_of_something_else_says_what_is_wrong(nodetool, content, message)
 def test_import_for_nobody_and_from_nowhere_fails(nodetool):
     graph = json.dumps(echo_graph())
 
-    assert nodetool("import", "-", "-u", "ghost", stdin=graph)[2] == (
-        "❌ User ghost not found\n"
-    )
+    code, _, err = nodetool("import", "-", "-u", "ghost", stdin=graph)
+    assert code == 1
+    assert err.startswith("❌ User ghost not found; ")
     assert nodetool("import", "/does/not/exist")[0] == 1
 
 
