@@ -8,11 +8,13 @@ from typing import Any
 
 from jobs import statements
 from jobs.batches import Batch, pack
+from jobs.querysets import IS_LIVE
 from jobs.statements import ClaimedJob
 from workflows.engine.events import Event, JobUpdate, LogUpdate, encode_event
 
 _OLDEST = (
-    "SELECT id FROM jobs_job WHERE status = 'scheduled' ORDER BY created_at, id LIMIT 1"
+    f"SELECT id FROM jobs_job WHERE {IS_LIVE} AND status = 'scheduled'"  # noqa: S608
+    " ORDER BY created_at, id LIMIT 1"
 )
 
 

@@ -25,7 +25,7 @@ from django.db.models.functions import Now
 from jobs import dispatch, settlement
 from jobs.executor import CANCELLED_BY_USER, describe_loss
 from jobs.log_writer import writer
-from jobs.models import LIVE, Command, Job, Status, Worker
+from jobs.models import Command, Job, Status, Worker
 from jobs.settlement import Ending
 
 if TYPE_CHECKING:
@@ -158,8 +158,7 @@ class Liveness(threading.Thread):
     # --- everybody's jobs
 
     def _end_ignored_cancels(self) -> None:
-        overdue = Job.objects.filter(
-            status__in=LIVE,
+        overdue = Job.objects.live().filter(
             commands__kind=Command.Kind.CANCEL,
             commands__created_at__lt=Now() - timedelta(seconds=OBEY_S),
         )
@@ -193,7 +192,8 @@ class Liveness(threading.Thread):
             commands__id__gt=F("commands_taken"),
         )
         return (
-            Job.objects.filter(Q(status=Status.RUNNING) | wanted_again)
+            Job.objects.live()
+            .filter(Q(status=Status.RUNNING) | wanted_again)
             .exclude(worker_id__in=alive)
             .only("pk", "attempt", "has_started_nodes", "running_nodes", "status")
             .distinct()[:500]
@@ -228,7 +228,7 @@ class Liveness(threading.Thread):
         )
 
     def _sweep(self) -> None:
-        waiting = Job.objects.filter(status=Status.SCHEDULED)
+        waiting = Job.objects.live().filter(status=Status.SCHEDULED)
         if dispatch.is_remote():
             waiting = waiting.filter(
                 created_at__lt=Now() - timedelta(seconds=RING_AGAIN_S)

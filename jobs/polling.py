@@ -11,8 +11,9 @@ from typing import Any
 
 from jobs.engine_host import EngineHost, newest_commands
 from jobs.feed import feed
+from jobs.querysets import IS_LIVE
 
-_SCHEDULED = "SELECT 1 FROM jobs_job WHERE status = 'scheduled' LIMIT 1"
+_SCHEDULED = f"SELECT 1 FROM jobs_job WHERE {IS_LIVE} AND status = 'scheduled' LIMIT 1"  # noqa: S608
 _NEWEST = "SELECT id, last_seq FROM jobs_job WHERE id IN ({})"
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.db import models
 
 if TYPE_CHECKING:
     from jobs.models import Job  # noqa: F401 - read by the type checker
 
-TERMINAL_STATUSES = ("completed", "failed", "cancelled")
+# Word for word the condition of the index ``job_live``: SQLite uses a partial index
+# only where a query repeats it, and else reads the whole table.
+IS_LIVE = "jobs_job.status IN ('scheduled', 'running', 'paused', 'suspended')"
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -21,7 +23,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def live(self) -> JobQuerySet:
         """Keep the jobs that have not ended."""
-        return self.exclude(status__in=TERMINAL_STATUSES)
+        return cast("JobQuerySet", self.extra(where=[IS_LIVE]))  # noqa: S610 - constant
 
     def states(self) -> list[tuple[str, str, str]]:
         """Id, workflow id and status of the newest 500."""
