@@ -7,7 +7,7 @@ import redis
 from amqp import Connection
 from amqp.exceptions import AMQPError
 
-QUEUE = "celery"
+QUEUE = "nodetool"
 
 
 def count_consumers(url: str) -> int:

@@ -78,7 +78,10 @@ async def api(server) -> AsyncIterator[ApiClient]:
 
 @pytest.fixture
 def amqp_url() -> Iterator[str]:
-    """An empty virtual host of RabbitMQ; the test carries the marker ``rabbitmq``."""
+    """An empty virtual host of RabbitMQ; the test carries the marker ``rabbitmq``.
+
+    Ask for it before the server that uses it, so that it goes after that.
+    """
     with isolation.own_virtual_host(service_url("RabbitMQ")) as url:
         yield url
 

@@ -58,7 +58,7 @@ async def test_killed_server_keeps_the_events_that_it_had_sent(fresh_server):
 
 @pytest.mark.scale_out
 @pytest.mark.rabbitmq
-async def test_jobs_run_over_rabbitmq(new_scale_out_server, amqp_url):
+async def test_jobs_run_over_rabbitmq(amqp_url, new_scale_out_server):
     server = new_scale_out_server(broker_url=amqp_url)
 
     async with ApiClient(server.base_url) as api:
