@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ STOP_S = 30.0
 
 def run_with_reload(argv: list[str]) -> int:
     """Run ``argv`` until it ends by itself; a change of a source starts it anew."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     seen = dict(_sources())
     child = subprocess.Popen(argv)  # noqa: S603 - this very program
     try:
@@ -29,6 +31,8 @@ def run_with_reload(argv: list[str]) -> int:
                 child = subprocess.Popen(argv)  # noqa: S603 - this very program
     except KeyboardInterrupt:
         _stop(child)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return child.returncode
 
 

@@ -1,0 +1,236 @@
+"""``nodetool serve``: what it refuses, what it prints, how it ends."""
+
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+
+import psutil
+import pytest
+
+from nodetool_site import reload
+from tests.end_to_end.processes import free_port
+
+ANYWHERE = ".".join("0000")
+LISTENING = re.compile(
+    r"^NodeTool server listening on http://127\.0\.0\.1:(\d+) "
+    r"\(mode=desktop, auth=local\)$",
+    re.MULTILINE,
+)
+POSTGRES = "postgres://user:word@127.0.0.1:1/none"
+PRODUCTION = {
+    "ENV": "production",
+    "DJANGO_SECRET_KEY": "k" * 60,
+    "SECRETS_MASTER_KEY": "m" * 44,
+    "NODETOOL_SERVER_MODE": "desktop",
+}
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "x", "80.0", ""])
+def test_port_that_is_none_exits_with_2(nodetool, port):
+    assert nodetool.run("serve", "--port", port).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--mode", "nonsense"),
+        ("--auth-provider", "nonsense"),
+        ("--workers", "0"),
+        ("--reload", "--production"),
+    ],
+)
+def test_bad_choice_exits_with_2(nodetool, words):
+    assert nodetool.run("serve", *words).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "named"),
+    [
+        (("--mode", "private"), {}, "private"),
+        (("--mode", "public"), {}, "public"),
+        ((), {"AUTH_PROVIDER": "nonsense"}, "static"),
+        (("--auth-provider", "supabase"), {}, "supabase"),
+        (("--workers", "2"), {}, "REDIS_URL"),
+        (("--host", ANYWHERE, "--auth-provider", "none"), {}, "--allow-unauth"),
+        (("--host", ANYWHERE), {"AUTH_PROVIDER": "local"}, "--allow-unauth"),
+        ((), {"REDIS_URL": "redis://127.0.0.1:1"}, "DATABASE_URL"),
+        ((), {"CELERY_BROKER_URL": "amqp://127.0.0.1:1"}, "DATABASE_URL"),
+        (
+            (),
+            {"DATABASE_URL": POSTGRES, "CELERY_BROKER_URL": "amqp://127.0.0.1:1"},
+            "REDIS_URL",
+        ),
+        ((), {"PORT": "x"}, "PORT"),
+        (("--static-folder", "/does/not/exist"), {}, "/does/not/exist"),
+        ((), {**PRODUCTION, "DEBUG": "1"}, "DEBUG"),
+        ((), {**PRODUCTION, "DJANGO_SECRET_KEY": ""}, "DJANGO_SECRET_KEY"),
+        ((), {**PRODUCTION, "SECRETS_MASTER_KEY": ""}, "SECRETS_MASTER_KEY"),
+        ((), {**PRODUCTION, "AUTH_PROVIDER": "none"}, "AUTH_PROVIDER"),
+        (("--production", "--auth-provider", "local"), PRODUCTION, "AUTH_PROVIDER"),
+        (("--production",), {"DJANGO_SECRET_KEY": ""}, "SECRET"),
+    ],
+)
+def test_what_must_not_start_exits_with_1_and_one_line(nodetool, words, env, named):
+    """A-09: fail closed."""
+    done = nodetool.run("serve", *words, **env)
+
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("❌ ")
+    assert named in line
+
+
+def test_taken_port_is_named(nodetool):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+
+        done = nodetool.run("serve", "--port", port)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"❌ Port {port} is already in use"
+
+
+def test_first_start_makes_everything_and_the_second_says_little(nodetool):
+    first = nodetool.serve()
+    assert first.get("/health")[0] == 200
+    assert first.get("/api/workflows/")[0] == 200
+    assert first.terminate() == 0
+
+    second = nodetool.serve()
+    second.terminate()
+
+    assert LISTENING.search(first.log())
+    assert "password" in first.log()
+    starts = second.log().splitlines()
+    assert LISTENING.match(starts[0])
+    assert "password" not in second.log()
+
+
+def test_printed_curl_line_works_when_pasted(nodetool):
+    server = nodetool.serve()
+    (line,) = re.findall(r"^Try: (curl .*)$", server.log(), re.MULTILINE)
+
+    done = subprocess.run(
+        ["bash", "-c", f"{line} --silent --fail"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+    assert done.returncode == 0
+    assert "Hello, World" in done.stdout
+
+
+def test_option_wins_over_the_environment(nodetool):
+    port = free_port()
+    server = nodetool.serve("--port", str(port))
+
+    assert f"http://127.0.0.1:{port} " in server.log()
+
+
+def test_open_address_gets_a_generated_token_printed_once(nodetool):
+    first = nodetool.serve("--host", ANYWHERE)
+    (token,) = re.findall(r"^Token \(.*\): (\S+)$", first.log(), re.MULTILINE)
+    stranger, _ = first.get("/api/workflows/")
+    guest, _ = first.get("/api/workflows/", token=token)
+    first.terminate()
+    second = nodetool.serve("--host", ANYWHERE)
+    kept, _ = second.get("/api/workflows/", token=token)
+
+    assert "auth=static" in first.log()
+    assert (stranger, guest, kept) == (401, 200, 200)
+    assert token not in second.log()
+    file = nodetool.data / "server_auth_token"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_open_address_without_authentication_when_it_is_said_twice(nodetool):
+    server = nodetool.serve(
+        "--host", ANYWHERE, "--auth-provider", "none", "--allow-unauthenticated"
+    )
+
+    assert server.get("/api/workflows/")[0] == 200
+
+
+def test_data_folder_is_for_its_owner_alone(nodetool):
+    nodetool.serve().terminate()
+
+    assert stat.S_IMODE(nodetool.data.stat().st_mode) == 0o700
+
+
+def test_front_end_folder_is_served_beside_the_api(nodetool):
+    folder = nodetool.folder / "front"
+    (folder / "js").mkdir(parents=True)
+    (folder / "index.html").write_text("<p>front</p>")
+    (folder / "js" / "app.js").write_text("1")
+
+    server = nodetool.serve("--static-folder", str(folder))
+
+    assert server.get("/") == (200, "<p>front</p>")
+    assert server.get("/js/app.js") == (200, "1")
+    assert server.get("/../data/nodetool.sqlite3")[0] == 404
+    assert server.get("/health")[0] == 200
+
+
+def test_surfaces_can_be_switched_off(nodetool):
+    server = nodetool.serve("--disable-default-api")
+
+    assert server.get("/api/workflows/")[0] == 404
+    assert server.get("/health")[0] == 200
+
+
+def test_flags_of_other_servers_are_accepted_with_one_warning(nodetool):
+    server = nodetool.serve("--mcp", "--ui-url", "http://x", "--force-fp16")
+
+    (line,) = [one for one in server.log().splitlines() if "No effect" in one]
+    assert line == "No effect here: --mcp --ui-url --force-fp16"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_with_0_and_frees_the_port(nodetool, number):
+    server = nodetool.serve()
+
+    server.signal(number)
+
+    assert server.wait(10) == 0
+    with socket.socket() as again:
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        again.bind(("127.0.0.1", server.port))
+
+
+def test_reload_serves_and_ends_with_0(nodetool):
+    server = nodetool.serve("--reload")
+    child = psutil.Process(server.pid).children()[0]
+
+    server.signal(signal.SIGTERM)
+
+    assert server.wait(15) == 0
+    assert not child.is_running()
+
+
+def test_reload_starts_again_when_a_source_changes(tmp_path, monkeypatch):
+    source, log = tmp_path / "source.py", tmp_path / "log"
+    source.write_text("1")
+    program = (
+        f"open({str(log)!r}, 'a').write('started ')\n"
+        "import sys, time\n"
+        f"sys.exit(3) if open({str(log)!r}).read().count('started') > 1 else 0\n"
+        "time.sleep(30)\n"
+    )
+    monkeypatch.setattr(
+        reload, "_sources", lambda: [(source, source.stat().st_mtime_ns)]
+    )
+    monkeypatch.setattr(reload, "INTERVAL_S", 0.05)
+    threading.Timer(0.5, source.write_text, ["2"]).start()
+
+    code = reload.run_with_reload([sys.executable, "-c", program])
+
+    assert code == 3
+    assert log.read_text() == "started started "
