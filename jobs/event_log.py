@@ -31,7 +31,7 @@ from workflows.engine.events import (
 )
 
 MAX_WAITING_EVENTS = 4_000
-MAX_WAITING_BYTES = 8 * 1024 * 1024
+MAX_WAITING_BYTES = 1024 * 1024
 MAX_TAKEN_EVENTS = 4_000
 GIVE_UP_S = 120.0
 
@@ -57,7 +57,7 @@ class JobLog:
     """The event sink of one attempt of one job, and the only writer of its events.
 
     Belongs to the loop it was made on. Memory is bounded: from 4,000 events or
-    8 MiB waiting on, ``is_full`` holds and ``wait_ready`` waits.
+    1 MiB waiting on, ``is_full`` holds and ``wait_ready`` waits.
 
     Two threads meet here: the loop appends to ``_waiting``, the writer pops from it.
     Each counter has one thread that changes it.

@@ -18,6 +18,7 @@ from jobs import broadcast, dispatch, feed, polling
 from jobs.engine_host import EngineHost
 from jobs.liveness import Liveness
 from jobs.log_writer import writer
+from nodetool_site.lib.memory import limit_heap
 
 Kind = Literal["web", "worker", "cli"]
 
@@ -41,6 +42,7 @@ def start(kind: Kind) -> EngineHost:
     """Become a process that runs jobs; the running engine if it is one already."""
     with _lock:
         if _process.host is None:
+            limit_heap()
             worker_id = uuid4().hex
             host = EngineHost(
                 worker_id=worker_id,
@@ -83,6 +85,7 @@ def listen() -> None:
     if _process.listening is loop:
         return
     _process.listening = loop
+    limit_heap()
     _process.silence = loop.create_task(feed.watch_silence())
     if broadcast.is_remote() and _process.host is None:
         broadcast.start(on_batch=feed.hear, on_join=feed.look_again_all)

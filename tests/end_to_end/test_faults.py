@@ -34,6 +34,10 @@ def stream_for(seconds: float, name: str = "ticks") -> graphs.Graph:
     }
 
 
+def is_end(event: dict) -> bool:
+    return event["type"] == "job_update" and event["status"] in TERMINAL
+
+
 async def follow(client: ApiClient, job_id: str, graph: graphs.Graph) -> list[dict]:
     """Start the job and keep what arrives until it ends or the server is gone."""
     seen: list[dict] = []
@@ -116,7 +120,7 @@ async def test_e02_100_random_cuts_of_a_running_job_leave_no_gap(api):
         job_id = await first.run_job(graph=stream_for(6))
         cuts = 0
         seen: list[dict] = []
-        while not (seen and seen[-1].get("status") in TERMINAL):
+        while not (seen and is_end(seen[-1])):
             after = seen[-1]["job_seq"] if seen else 0
             async with api.socket() as socket:
                 await socket.reconnect(job_id, last_seq=after)

@@ -16,6 +16,7 @@ from workflows.engine.events import encode_value
 from workflows.engine.values import is_chunk
 
 SPILL_LIMIT = 4 * 1024 * 1024
+RAW_FROM = 64 * 1024
 
 
 class _Store:
@@ -84,6 +85,9 @@ class _Output:
         self.values.buffer += b"]"
         if self.values.spill is not None:
             return await self.values.finish(assets)
+        if len(self.values.buffer) > RAW_FROM:
+            # Many small values take ten times their JSON as Python objects.
+            return msgspec.Raw(bytes(self.values.buffer))
         return msgspec.json.decode(self.values.buffer)
 
     async def folded(self, assets: AssetStore) -> Any:
@@ -146,8 +150,8 @@ class OutputCollector:
     async def result(self) -> dict[str, Any]:
         """Return ``{"outputs": {name: list or asset}, name: folded value, ...}``.
 
-        Streamed text folds into one text, anything else into its last value. Nothing
-        can be added afterwards.
+        Streamed text folds into one text, anything else into its last value. A long
+        list comes as the ``msgspec.Raw`` of its JSON. Nothing can be added afterwards.
         """
         if self._result is None:
             lists: dict[str, Any] = {}
