@@ -11,8 +11,8 @@ _ARENAS = 2
 def limit_heap() -> None:
     """Give blocks of 128 KiB back to the system when they are freed.
 
-    glibc raises that limit by itself to what was freed last, and keeps an arena for each
-    thread: one burst of large batches would stay resident for good.
+    glibc raises that limit by itself to what was freed last, and keeps an arena for
+    each thread: one burst of large batches would stay resident for good.
     """
     if sys.platform != "linux":
         return
