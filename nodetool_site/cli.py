@@ -105,9 +105,10 @@ def _execute(command: Any, options: dict[str, Any]) -> None:
 
 def _prepare_database() -> None:
     # Here, because it needs Django to be set up.
-    from nodetool_site.database import migrate_if_empty
+    from nodetool_site.database import prepare_if_empty
 
-    migrate_if_empty()
+    for line in prepare_if_empty():
+        sys.stderr.write(f"{line}\n")
 
 
 def _fail(message: str, code: int) -> int:

@@ -10,6 +10,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
+from nodetool_site.first_run import prepare
+
 LOCK_ID = 0x6E6F6465  # any number that nobody else locks
 
 
@@ -17,10 +19,10 @@ class PendingMigrations(Exception):
     """The code is newer than the database."""
 
 
-def prepare_database(*, may_migrate: bool) -> bool:
-    """Bring an empty database, or with leave any, to the code's state.
+def prepare_database(*, may_migrate: bool) -> list[str]:
+    """Bring an empty database, or with leave any, to the code's state, with its user.
 
-    Returns whether it was empty.
+    Returns the lines to show: what the first run made.
 
     Raises:
         PendingMigrations: it is not empty, behind, and may not be migrated.
@@ -32,18 +34,17 @@ def prepare_database(*, may_migrate: bool) -> bool:
             raise PendingMigrations(
                 "The database is older than the server; run `nodetool db migrate`"
             )
-        migrate()
-    return not applied
+        _migrate()
+    return prepare(is_desktop=settings.SERVER_MODE == "desktop")
 
 
-def migrate_if_empty() -> None:
-    """Make the tables of a new database; leave any other as it is."""
+def prepare_if_empty() -> list[str]:
+    """Do the same for a new database; leave any other as it is."""
     _make_folder()
-    if not _applied():
-        migrate()
+    return [] if _applied() else prepare_database(may_migrate=True)
 
 
-def migrate() -> None:
+def _migrate() -> None:
     """Apply all migrations; of several processes that try, one does."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

@@ -18,5 +18,6 @@ class Command(BaseCommand):
         verbs.add_parser("migrate", help="apply the migrations")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        prepare_database(may_migrate=True)
+        for line in prepare_database(may_migrate=True):
+            self.stderr.write(line)
         self.stdout.write("The database is up to date.")

@@ -86,13 +86,10 @@ class Command(BaseCommand):
     def _prepare_data(self, options: dict[str, Any]) -> None:
         may_migrate = options["migrate"] or settings.SERVER_MODE == "desktop"
         try:
-            prepare_database(may_migrate=may_migrate)
+            lines = prepare_database(may_migrate=may_migrate)
         except PendingMigrations as error:
             raise CommandError(str(error)) from error
-        # Imported when the settings are final: it reads them.
-        from nodetool_site import first_run
-
-        for line in first_run.prepare(is_desktop=settings.SERVER_MODE == "desktop"):
+        for line in lines:
             self._say(line)
 
     def _start_worker(self, options: dict[str, Any]) -> subprocess.Popen[bytes] | None:
