@@ -116,7 +116,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _with_unit(text: str, unit: str) -> str:
-    return f"{text} {unit}".strip() if text[-1].isdigit() else text
+    is_number = text.replace(",", "").replace(".", "").lstrip("+").isdigit()
+    return f"{text} {unit}".strip() if is_number else text
 
 
 def _number(value: float) -> str:
