@@ -67,6 +67,8 @@ def test_command_makes_the_tables_of_an_empty_data_folder(nodetool):
 
 
 def test_failure_is_one_line_on_stderr(nodetool):
+    nodetool.run("db", "migrate")
+
     done = nodetool.run("workflows", "get", "nothing")
 
     assert done.returncode == 1
