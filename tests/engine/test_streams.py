@@ -1,6 +1,7 @@
-"""Nodes that read and send streams, and what keeps streams bounded: R2 to R7, R22 to R26."""
+"""Nodes that read and send streams, and what bounds them: R2 to R7, R22 to R26."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -445,7 +446,7 @@ async def test_a_long_stream_lets_others_have_the_loop():
         await asyncio.sleep(0)
         seen.append(len(recording.of(OutputUpdate)))
 
-    steps = [after - before for before, after in zip(seen, seen[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(seen)]
     assert max(steps) <= 64
 
 
@@ -458,7 +459,7 @@ async def test_a_long_chain_lets_others_have_the_loop():
         await asyncio.sleep(0)
         seen.append(len(recording.of(NodeUpdate, status="completed")))
 
-    steps = [after - before for before, after in zip(seen, seen[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(seen)]
     assert max(steps) <= 64
     assert seen[-1] == 1000
 

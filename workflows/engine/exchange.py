@@ -42,7 +42,7 @@ class Exchange:
         """Put an item on an edge; the caller has seen to it that there is room."""
         self._reports.sent(link)
         if link.target_ended:
-            link.unread += 1
+            link.unread += not link.may_lapse
             return
         self._order += 1
         link.items.append((self._order, value, lineage))

@@ -13,6 +13,8 @@ import msgspec
 
 MAX_DEPTH = 100
 MAX_INLINE_BYTES = 4 * 1024 * 1024
+# Negative numbers past 64 bit are encoded as they are; MessagePack cannot hold them.
+_HUGE = re.compile(rb"-\d{19}")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # An integer beyond 64 bit has at least 20 digits; this finds it faster than a pattern.
 _TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
@@ -32,7 +34,8 @@ def needs_cleaning(body: bytes) -> bool:
         or _LONG_NUMBER in body.translate(_TO_ZEROS)
         or b'"memory:' in body
         or b'"file:' in body
-        or len(body) > MAX_INLINE_BYTES
+        or (b"-" in body and _HUGE.search(body) is not None)
+        or (len(body) > MAX_INLINE_BYTES and b'"data":"' in body)
     )
 
 

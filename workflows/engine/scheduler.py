@@ -326,6 +326,9 @@ class Scheduler:
             return
         link = actor.inputs()[0]
         while link.items:
+            if self.turns.must_wait():
+                self.exchange.schedule(actor)
+                return
             full = actor.full_link()
             if full is not None:
                 self.exchange.block(actor, full)

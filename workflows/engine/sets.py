@@ -137,6 +137,8 @@ class JoinedSets:
         self._is_ready = False
         self._has_run = False
         self._count = 0
+        for link in links:
+            link.may_lapse = True
 
     def poll(self) -> Poll:
         while not self._is_ready:
@@ -223,6 +225,9 @@ class JoinedSets:
             return READY
         ready = [g for g in groups if all(self._links[i].items for i in g)]
         ended = any(self._links[i].is_ended for g in groups for i in g)
+        if self._zips and len(groups) > 1:
+            for group in groups:
+                self._links[group[0]].may_lapse = len(group) > 1
         if self._zips or len(groups) == 1:
             return self._step_all(groups, ready, ended=ended)
         return self._step_latest(groups, ready)

@@ -27,7 +27,8 @@ class Link:
     It holds at most ``limit`` items; then its producer waits. It is at its end once its
     source has ended and it is empty. ``counter`` counts all items that were sent;
     ``is_dirty`` says that watchers do not know the count yet. After its target has
-    ended it takes everything and keeps nothing.
+    ended it takes everything and keeps nothing; ``unread`` counts what it dropped, but
+    not with ``may_lapse``: items without a partner in their iteration are no loss.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class Link:
         "is_stream",
         "items",
         "limit",
+        "may_lapse",
         "name",
         "on_room",
         "source",
@@ -61,6 +63,7 @@ class Link:
         self.on_room: Callable[[], None] | None = None
         self.counter = 0
         self.is_dirty = False
+        self.may_lapse = False
         self.unread = 0
 
     @property
@@ -91,7 +94,8 @@ class Link:
 
     def bury(self) -> None:
         """Drop what is left and what will come: the target has ended."""
-        self.unread += len(self.items)
+        if not self.may_lapse:
+            self.unread += len(self.items)
         self.items.clear()
         self.limit = UNLIMITED
         self.target_ended = True
