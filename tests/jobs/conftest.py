@@ -1,16 +1,20 @@
 """What tests of jobs need: an owner, and job rows held by a made-up worker."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from django.utils import timezone
 
+from jobs import process
 from jobs.claims import first_batches
 from jobs.event_log import JobLog
 from jobs.log_writer import writer
 from jobs.statements import ClaimedJob, NewJob, insert_job
+from storage.api_tokens import issue_token, verified_tokens
 from storage.ids import new_id
 from storage.models import User
+from tests.jobs.http_client import HttpUser
 
 EMPTY_GRAPH = '{"nodes":[],"edges":[]}'
 
@@ -34,6 +38,33 @@ def new_job(owner) -> NewJob:
         created_at=timezone.now(),
         worker_id="tester",
     )
+
+
+@pytest.fixture
+async def engine(transactional_db) -> AsyncIterator[None]:
+    """Jobs run in this process, until the test is over."""
+    yield
+    await process.stop("The test is over")
+    writer.poll(None)
+
+
+@pytest.fixture
+def me(engine) -> HttpUser:
+    """The one user of a server that does not tell its callers apart."""
+    User.objects.create(id="1", username="1")
+    return HttpUser()
+
+
+@pytest.fixture
+def users(engine, settings) -> dict[str, HttpUser]:
+    """Alice owns, bob shares, charlie must get 404; each proves it by a token."""
+    settings.AUTH_PROVIDER = "multi_user"
+    verified_tokens.clear()
+    found = {}
+    for name in ("alice", "bob", "charlie"):
+        User.objects.create(id=name, username=name)
+        found[name] = HttpUser(issue_token(name, name="test")[1])
+    return found
 
 
 async def hold(new: NewJob, *, at_once: bool = True, on_fenced=lambda: None) -> JobLog:
