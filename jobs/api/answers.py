@@ -43,7 +43,7 @@ class Outcome(msgspec.Struct):
     message: str | None = None
     error: str | None = None
     duration: float | None = None
-    run_state: msgspec.Raw | None = None
+    run_state: Json | None = None
 
 
 decode_outcome = msgspec.json.Decoder(Outcome).decode
