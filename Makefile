@@ -29,7 +29,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	  "$$python" -m venv $(VENV); \
 	fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 serve: install ## Start the server on http://127.0.0.1:7777 (ARGS="--port 8080")

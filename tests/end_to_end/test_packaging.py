@@ -1,9 +1,12 @@
 """`pip install .` gives a working server: nothing that it needs stays behind."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 
 from tests.end_to_end.server import ROOT, Backend, ServerProcess
 
+STATIC_LINK = re.compile(r'(?:href|src)="(/static/[^"]+)"')
 NOT_SOURCE = (".*", "__pycache__", "*.egg-info", "build", "dist", "bench-results")
 APPS = ("chat", "jobs", "nodetool_site", "storage", "workflows")
 
@@ -69,12 +73,23 @@ def test_installed_package_serves(wheel, tmp_path):
 
     try:
         server.start()
-        result = server.cli("workflows", "run", "hello", "--json")
+        result = server.cli("workflows", "list", "--type", "example", "--json")
+        pages = [read(server.base_url + path) for path in ("/", "/admin/login/")]
+        linked = {path for page in pages for path in STATIC_LINK.findall(page)}
+        files = [read(server.base_url + path) for path in linked]
     finally:
         server.close()
 
     assert result.code == 0, result.err
+    assert "hello" in [w["id"] for w in json.loads(result.out)["workflows"]]
+    assert linked
+    assert all(files)
     server.assert_clean_log()
+
+
+def read(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as reply:
+        return str(reply.read().decode())
 
 
 def _pip(command: str, *arguments: str) -> None:
