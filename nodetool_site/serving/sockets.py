@@ -160,12 +160,12 @@ class Socket(WebSocketProtocol):  # type: ignore[misc] # Daphne is untyped
         if self.state != self.STATE_OPEN:
             return
         if (frames := message.get("frames")) is not None:
-            data = _frames(frames, BINARY if message.get("binary") else TEXT)
+            kind = BINARY if message.get("binary") else TEXT
+            self.transport.write_now(_frames(frames, kind))
         elif (body := message.get("bytes")) is not None:
-            data = _frames((body,), BINARY)
+            self.transport.write(_frames((body,), BINARY))
         else:
-            data = _frames((message["text"].encode(),), TEXT)
-        self.transport.write(data)
+            self.transport.write(_frames((message["text"].encode(),), TEXT))
 
     def close(self, code: int | None = None, reason: str = "") -> None:
         """Close; a peer that does not answer in 5 s is cut off."""

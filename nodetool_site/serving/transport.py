@@ -66,6 +66,20 @@ class Connection(tcp.Server):  # type: ignore[misc] # Twisted's mixins
         super().__init__(sock, *args)
         _keep_alive(sock)
 
+    def write_now(self, data: bytes) -> None:
+        """Send at once what the socket takes; keep the rest for later.
+
+        ``write`` waits for the next turn of the loop and sends in one piece what came
+        until then: right for many small writes, a detour for a whole answer.
+        """
+        if self.pending_bytes == 0 and self.connected and not self.disconnecting:
+            sent = self.writeSomeData(data)
+            # An error shows again, and is handled, at the next turn of the loop.
+            if isinstance(sent, int) and sent > 0:
+                data = data[sent:]
+        if data:
+            self.write(data)
+
     def writeSomeData(self, data: bytes) -> Any:
         """Send what the peer takes, and remember when it did."""
         sent = super().writeSomeData(data)

@@ -167,8 +167,11 @@ class Request(WebRequest):  # type: ignore[misc] # Daphne is untyped
             body = b""
         elif self.chunked and body:
             body = _chunk(body)
-        if body:
-            self.channel.write(body)
+        transport = self.channel.transport
+        if body and more:
+            transport.write(body)
+        elif body:
+            transport.write_now(body)
         if not more:
             self.finish()
 
