@@ -93,7 +93,9 @@ class Broadcast:
         ]
 
     async def stop(self) -> None:
-        """End the tasks of ``start``."""
+        """End the tasks of ``start``, if they are the running loop's."""
+        if self._loop is not asyncio.get_running_loop():
+            return
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

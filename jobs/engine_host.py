@@ -62,14 +62,17 @@ class EngineHost:
         self._thread.start()
         self._is_ready.wait()
 
-    def stop(self, reason: str, patience_s: float = STOP_S) -> None:
-        """End what runs, saying why; at most ``patience_s``."""
+    def abandon(self, reason: str) -> None:
+        """End what runs, saying why, and claim no more."""
         self._is_stopping = True
-        done = asyncio.run_coroutine_threadsafe(
-            self._abandon(reason, patience_s), self.loop
-        )
+        self._spawn_threadsafe(lambda: self._abandon(reason, STOP_S))
+
+    def stop(self, reason: str) -> None:
+        """``abandon``, then end the thread; takes a few seconds at most."""
+        self._is_stopping = True
+        done = asyncio.run_coroutine_threadsafe(self._stop(reason), self.loop)
         with contextlib.suppress(TimeoutError):
-            done.result(patience_s + 1)
+            done.result(STOP_S + 1)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(1)
         self._blocking.close()
@@ -225,11 +228,19 @@ class EngineHost:
                 self._spawn(attempt.read_commands())
 
     async def _abandon(self, reason: str, patience_s: float) -> None:
-        for attempt in list(self._attempts.values()):
+        attempts = list(self._attempts.values())
+        for attempt in attempts:
             attempt.abandon(reason)
-        running = [task for task in self._tasks if task is not asyncio.current_task()]
-        if running:
-            await asyncio.wait(running, timeout=patience_s)
+        tasks = [attempt.task for attempt in attempts if attempt.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=patience_s)
+
+    async def _stop(self, reason: str) -> None:
+        await self._abandon(reason, STOP_S)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 def newest_commands(job_ids: list[str]) -> dict[str, int]:

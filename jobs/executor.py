@@ -62,7 +62,7 @@ class Attempt:
         )
         self._context = make_context(claimed, self.log)
         self._run: GraphRun | None = None
-        self._task: asyncio.Task[Any] | None = None
+        self.task: asyncio.Task[Any] | None = None
         self._cancel_reason = ""
         self._failure = ""
         self.last_command = 0
@@ -75,7 +75,7 @@ class Attempt:
 
     async def execute(self) -> None:
         """Run the job to its end and store it. Never raises for what a graph does."""
-        self._task = asyncio.current_task()
+        self.task = asyncio.current_task()
         try:
             try:
                 update = await self._outcome()
@@ -90,9 +90,9 @@ class Attempt:
 
     def cancel(self, reason: str = CANCELLED_BY_USER) -> None:
         """Stop every node; the job ends ``cancelled``."""
-        if not self._cancel_reason and self._task is not None:
+        if not self._cancel_reason and self.task is not None:
             self._cancel_reason = reason
-            self._task.cancel()
+            self.task.cancel()
 
     def abandon(self, reason: str) -> None:
         """Give the job up because this process ends.
@@ -102,8 +102,8 @@ class Attempt:
         """
         if self.log.has_started_nodes:
             self._failure = describe_loss(reason, self.running_nodes)
-        if self._task is not None:
-            self._task.cancel()
+        if self.task is not None:
+            self.task.cancel()
 
     async def read_commands(self) -> None:
         """Apply the commands that were stored since the last time, in order."""
@@ -225,8 +225,8 @@ class Attempt:
             )
 
     def _on_fenced(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        if self.task is not None:
+            self.task.cancel()
 
 
 def describe_loss(reason: str, running: list[tuple[str, str, str]]) -> str:

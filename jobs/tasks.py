@@ -1,11 +1,19 @@
-"""The Celery task: an edge, as thin as a view."""
+"""Celery's side of a worker: the task, an edge as thin as a view, and its life."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from typing import Any
+
 from celery import shared_task
+from celery.signals import worker_init, worker_shutdown, worker_shutting_down
+from django.conf import settings
 
 from jobs import process
 from jobs.dispatch import TASK_NAME
+
+SHUT_DOWN = "Worker shut down"
 
 
 @shared_task(name=TASK_NAME)
@@ -16,3 +24,27 @@ def run_job(job_id: str) -> None:
     its warm shutdown, tell the truth.
     """
     process.start("worker").claim_and_run(job_id)
+
+
+@worker_init.connect
+def _start(**_: Any) -> None:
+    """Be alive, and warm, before the first job comes."""
+    process.start("worker")
+
+
+@worker_shutting_down.connect
+def _drain(**_: Any) -> None:
+    """Claim no more; what still runs at the end of the drain ends, saying why."""
+    host = process.current_host()
+    if host is not None:
+        timer = threading.Timer(
+            settings.WORKER_DRAIN_SECONDS, host.abandon, args=[SHUT_DOWN]
+        )
+        timer.daemon = True
+        timer.start()
+
+
+@worker_shutdown.connect
+def _stop(**_: Any) -> None:
+    """Sign off, so that nobody waits for this worker's heartbeat to run out."""
+    asyncio.run(process.stop(SHUT_DOWN))

@@ -142,6 +142,7 @@ JOB_EXECUTION_STRATEGY = env.choice(
     among=("threaded", "subprocess", "docker"),
 )
 WORKER_CONCURRENCY = env.whole("WORKER_CONCURRENCY", default=32) or 1
+WORKER_DRAIN_SECONDS = env.whole("WORKER_DRAIN_SECONDS", default=60)
 NODE_PACKAGES = env.words("NODE_PACKAGES", default=[])
 NODETOOL_RUN_TIMEOUT = env.whole("NODETOOL_RUN_TIMEOUT", default=300)
 JOB_TIME_LIMIT = env.whole("JOB_TIME_LIMIT", default=3_600)

@@ -62,19 +62,21 @@ async def test_j03_j04_kill9_at_random_moments_loses_no_event_and_no_job(new_ser
     """Five rounds of kill -9 of everything, 20 jobs in flight, then a restart (J-01).
 
     What a client saw before the kill is the beginning of what is replayed after it;
-    each job is settled with a reason within 15 s of the restart (J-02).
+    each job that had begun is settled with a reason within 15 s of the restart (J-02);
+    one that had not, runs again.
     """
     server = new_server()
     rng = random.Random(3)
+    begun = 0
 
-    for round_number in range(5):
+    for _ in range(5):
         jobs = [uuid.uuid4().hex for _ in range(20)]
         async with ApiClient(server.base_url) as client:
             following = [
-                asyncio.create_task(follow(client, job_id, stream_for(20)))
+                asyncio.create_task(follow(client, job_id, stream_for(8)))
                 for job_id in jobs
             ]
-            await asyncio.sleep(0.3 + rng.random())
+            await asyncio.sleep(0.5 + rng.random())
             server.kill9()
             seen = await asyncio.gather(*following)
         server.start()
@@ -82,13 +84,17 @@ async def test_j03_j04_kill9_at_random_moments_loses_no_event_and_no_job(new_ser
             ended = await settle(client, jobs, SETTLED_S)
             for job, before in zip(ended, seen, strict=True):
                 replay = await client.events(job["id"])
-                check_stream(replay, status="failed")
-                assert before, f"round {round_number}: nothing arrived before the kill"
+                check_stream(replay)
                 assert replay[: len(before)] == before
+                if not any(event["type"] == "output_update" for event in before):
+                    continue
+                begun += 1
+                assert job["status"] == "failed"
                 assert job["error"].startswith(
                     "Worker lost while running node 'Interval"
                 )
                 assert job["error"].endswith("(attempt 1 of 1)")
+    assert begun >= 60
 
 
 async def test_a_job_that_nobody_had_begun_runs_after_a_kill(new_server):
@@ -146,7 +152,7 @@ async def test_e12_an_idle_socket_of_the_same_server_hears_nothing(api):
 
 
 async def test_sigterm_ends_running_jobs_with_a_reason_and_exit_code_0(new_server):
-    server = new_server()
+    server = new_server(env={"WORKER_DRAIN_SECONDS": "1"})
     async with ApiClient(server.base_url) as client, client.socket() as socket:
         job_id = await socket.run_job(graph=stream_for(60))
         await socket.until(job_id, "output_update")
