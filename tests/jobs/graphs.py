@@ -56,6 +56,15 @@ def streamed_input() -> Graph:
     }
 
 
+def slow_streamed_input() -> Graph:
+    """``streamed_input`` in a job that goes on when the input has ended."""
+    fed, other = streamed_input(), slow()
+    return {
+        "nodes": [*fed["nodes"], *other["nodes"][2:]],
+        "edges": [*fed["edges"], *other["edges"][1:]],
+    }
+
+
 def save(graph: Graph, *, owner_id: str = "1", access: str = "private") -> str:
     """Store a workflow; returns its id. Call it from a thread."""
     fields = WorkflowFields(name="test", graph=graph, access=access)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from nodetool_site.handler import Handler
 from tests.nodetool_site.asgi_client import scope_of
@@ -38,6 +39,7 @@ class Exchange:
         self._is_sent = False
         self._hung_up = asyncio.Event()
         scope = scope_of(method, target, headers)
+        scope["path"] = unquote(scope["path"])
         self.task = asyncio.create_task(Handler()(scope, self._receive, self._send))
 
     async def head(self) -> tuple[int, dict[str, str]]:

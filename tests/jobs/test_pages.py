@@ -1,0 +1,66 @@
+"""The page as it leaves the server: where it is, and what it may load."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.staticfiles.finders import find
+from django.test import Client
+
+pytestmark = pytest.mark.urls("jobs.page_urls")
+
+
+@pytest.fixture(autouse=True)
+def desktop(settings):
+    settings.SERVER_MODE = "desktop"
+
+
+def test_desktop_mode_has_the_page_and_no_other_mode(settings):
+    assert Client().get("/").status_code == 200
+    for settings.SERVER_MODE in ("private", "public"):
+        answer = Client().get("/")
+        assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
+
+
+def test_policy_lets_in_nothing_but_the_servers_own():
+    policy = Client().get("/")["Content-Security-Policy"]
+
+    directives = dict(part.split(" ", 1) for part in policy.split("; "))
+    assert directives == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "connect-src": "'self'",
+        "img-src": "'self' data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+
+
+def test_page_has_nothing_inline_and_all_its_files():
+    text = Client().get("/").content.decode()
+
+    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", text)
+    assert re.findall(r"<script(.*?)>(.*?)</script>", text) == [
+        (' type="module" src="/static/jobs/page.js"', "")
+    ]
+    files = re.findall(rf'"{settings.STATIC_URL}(.*?)"', text)
+    assert sorted(files) == [
+        *("jobs/page.js", "nodetool_site/icon.svg", "nodetool_site/site.css")
+    ]
+    assert all(find(name) for name in files)
+
+
+def test_script_writes_text_alone():
+    script = Path(find("jobs/page.js")).read_text()
+
+    assert "textContent" in script
+    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write"):
+        assert word not in script
+
+
+def test_page_is_read_only():
+    assert Client().head("/").status_code == 200
+    assert Client().post("/", {}).status_code == 405
