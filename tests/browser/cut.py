@@ -1,0 +1,65 @@
+"""A road between a browser and its server that can be cut."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class Road:
+    """Forwards bytes both ways; while ``is_closed`` nobody gets through."""
+
+    def __init__(self, target_port: int) -> None:
+        self.port = 0
+        self.is_closed = False
+        self.journeys = 0
+        self._target_port = target_port
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    def cut(self) -> None:
+        """Break every connection, as a network does that goes away."""
+        self.is_closed = True
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def mend(self) -> None:
+        self.is_closed = False
+
+    async def carry(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if self.is_closed:
+            writer.transport.abort()
+            return
+        self.journeys += 1
+        far_reader, far_writer = await asyncio.open_connection(
+            "127.0.0.1", self._target_port
+        )
+        self._writers |= {writer, far_writer}
+        try:
+            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+        finally:
+            self._writers -= {writer, far_writer}
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+
+
+@asynccontextmanager
+async def open_road(target_port: int) -> AsyncIterator[Road]:
+    """A road on a port of its own."""
+    road = Road(target_port)
+    listener = await asyncio.start_server(road.carry, "127.0.0.1", 0)
+    road.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield road
+    finally:
+        listener.close()
+        road.cut()
