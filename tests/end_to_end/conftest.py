@@ -18,13 +18,15 @@ from tests.services import isolation
 from tests.services.available import service_url
 
 NewServer = Callable[..., ServerProcess]
+# What a server of the tests' own node classes needs in its environment.
+TEST_NODES = {"NODE_PACKAGES": "tests.nodes_for_tests"}
 
 
 @pytest.fixture(scope="session")
 def _shared_server(mode, tmp_path_factory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp(f"shared-{mode}")
     with new_backend(mode, folder) as backend:
-        server = ServerProcess(backend)
+        server = ServerProcess(backend, env=TEST_NODES)
         try:
             yield server.start()
         finally:

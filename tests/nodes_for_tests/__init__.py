@@ -1,0 +1,1 @@
+"""Nodes that misbehave on demand, for servers started with this as NODE_PACKAGES."""
