@@ -18,7 +18,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from workflows.engine.blocking import BlockingPool
 
 from jobs import broadcast, feed
 from jobs.claims import Claim, claim_job
@@ -28,6 +27,7 @@ from jobs.log_writer import Deliveries, writer
 from jobs.ports import make_context
 from jobs.statements import ClaimedJob
 from nodetool_site.lib.db import db
+from workflows.engine.blocking import BlockingPool
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from workflows.engine.runner import GraphRun
 
 from jobs import commands
 from jobs.event_log import Fenced, JobLog
@@ -25,6 +24,7 @@ from workflows.engine.context import RunContext
 from workflows.engine.errors import EngineError
 from workflows.engine.events import JobUpdate, LogUpdate
 from workflows.engine.graph import load_graph
+from workflows.engine.runner import GraphRun
 from workflows.nodes import registry
 
 if TYPE_CHECKING:
