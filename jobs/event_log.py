@@ -19,7 +19,12 @@ import msgspec
 
 from jobs import feed, statements
 from jobs.batches import Batch, pack
-from jobs.large_values import MAX_INLINE_BYTES, LargeValues, StoredValue
+from jobs.large_values import (
+    MAX_INLINE_BYTES,
+    LargeValues,
+    StoredValue,
+    holds_large_text,
+)
 from jobs.log_writer import Deliveries, writer
 from jobs.models import TERMINAL
 from workflows.engine.events import (
@@ -119,10 +124,12 @@ class JobLog:
             raise Fenced(self.job_id)
         if type(event) is NodeUpdate:
             self._track(event)
-        data = encode_event(event)
-        if len(data) <= MAX_INLINE_BYTES:
-            self._append(data, len(data))
-            return
+        # A text of many MiB takes a second to encode, which shows that it is large.
+        if not holds_large_text(event):
+            data = encode_event(event)
+            if len(data) <= MAX_INLINE_BYTES:
+                self._append(data, len(data))
+                return
         before = self._large.waiting_bytes
         for part in self._large.shrink(event):
             data = encode_event(part)
@@ -164,8 +171,9 @@ class JobLog:
     def change_status(self, to: str, event: JobUpdate) -> None:
         """Append ``event`` and store the status ``to`` with it."""
         before = self._large.waiting_bytes
-        data = encode_event(event)
-        if event.result is not None and len(data) > MAX_INLINE_BYTES:
+        is_large = holds_large_text(event)
+        data = b"" if is_large else encode_event(event)
+        if event.result is not None and (is_large or len(data) > MAX_INLINE_BYTES):
             small = self._large.shrink_result(event.result)
             event = msgspec.structs.replace(event, result=small)
             data = encode_event(event)

@@ -18,12 +18,14 @@ import msgspec
 from workflows.engine.events import (
     Chunk,
     Event,
+    JobUpdate,
     LogUpdate,
     NodeUpdate,
     OutputUpdate,
     PreviewUpdate,
     encode_value,
 )
+from workflows.engine.sanitize import sanitize
 
 MAX_INLINE_BYTES = 256 * 1024
 MAX_CHUNK_CHARACTERS = 64 * 1024
@@ -52,6 +54,8 @@ class LargeValues:
         self.waiting: deque[StoredValue] = deque()
         self.waiting_bytes = 0
         self._known: OrderedDict[bytes, dict[str, Any]] = OrderedDict()
+        # A text goes from node to node: the same object comes in event after event.
+        self._last_text: tuple[str, dict[str, Any]] | None = None
 
     def shrink(self, event: Event) -> list[Event]:
         """The event, or the events, that say the same with every part small."""
@@ -91,16 +95,28 @@ class LargeValues:
 
     def refer(self, value: Any) -> Any:
         """``value``, or a reference to it if it is large."""
+        if is_large_text(value):
+            return self._refer_to_text(value)
         data = encode_value(value)
         if len(data) <= MAX_INLINE_BYTES:
             return value
-        is_text = isinstance(value, str)
-        if is_text:
-            data = msgspec.json.decode(data, type=str).encode()
+        if isinstance(value, str):
+            return self._refer_to(msgspec.json.decode(data, type=str).encode(), "text")
+        return self._refer_to(data, "json")
+
+    def _refer_to_text(self, text: str) -> dict[str, Any]:
+        if self._last_text is not None and self._last_text[0] is text:
+            return self._last_text[1]
+        reference = self._refer_to(sanitize(text).encode(), "text")
+        self._last_text = (text, reference)
+        return reference
+
+    def _refer_to(self, data: bytes, kind: str) -> dict[str, Any]:
         digest = hashlib.sha256(data).digest()
         known = self._known.get(digest)
         if known is not None:
             return known
+        is_text = kind == "text"
         stored = StoredValue(
             asset_id=uuid4().hex,
             data=data,
@@ -109,7 +125,7 @@ class LargeValues:
         )
         self.waiting.append(stored)
         self.waiting_bytes += len(data)
-        return self._remember(digest, stored, "text" if is_text else "json")
+        return self._remember(digest, stored, kind)
 
     def _remember(
         self, digest: bytes, stored: StoredValue, kind: str
@@ -125,6 +141,28 @@ class LargeValues:
         if len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
         return reference
+
+
+def is_large_text(value: Any) -> bool:
+    """Whether ``value`` is a text that is large, seen without encoding it."""
+    return type(value) is str and len(value) > MAX_INLINE_BYTES
+
+
+def holds_large_text(event: Event) -> bool:
+    """Whether an event carries a large text as one of its values."""
+    if isinstance(event, OutputUpdate | PreviewUpdate):
+        return is_large_text(event.value)
+    if isinstance(event, JobUpdate | NodeUpdate):
+        members = [event.result]
+        if isinstance(event, NodeUpdate):
+            members.append(event.properties)
+        return any(
+            is_large_text(value)
+            for values in members
+            if values
+            for value in values.values()
+        )
+    return False
 
 
 def _cut(event: Chunk) -> list[Chunk]:
