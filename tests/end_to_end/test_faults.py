@@ -102,7 +102,8 @@ async def test_a_job_that_nobody_had_begun_runs_after_a_kill(new_server):
     server = new_server(env={"WORKER_CONCURRENCY": "1"})
     waiting = uuid.uuid4().hex
     async with ApiClient(server.base_url) as client, client.socket() as socket:
-        await socket.run_job(graph=stream_for(60))
+        first = await socket.run_job(graph=stream_for(60))
+        await socket.until(first, "output_update")
         await socket.run_job(graph=graphs.hello(), job_id=waiting)
         await client.wait_for_job(waiting, "scheduled")
     server.kill9()
