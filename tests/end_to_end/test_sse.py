@@ -1,0 +1,193 @@
+"""Streams over the wire of a running server, in both modes."""
+
+import asyncio
+import json
+import time
+from itertools import pairwise
+
+import pytest
+
+from tests.end_to_end import graphs
+from tests.end_to_end.checker import check_stream
+from tests.end_to_end.client import ApiClient
+from tests.end_to_end.graphs import edge, node, output
+from tests.jobs.http_client import parse_sse
+
+
+def paced(count: int, seconds: float) -> graphs.Graph:
+    """Text in pieces, one after the other."""
+    text = "abcdefghijklmnopqrstuvwxyz"[:count]
+    stream = {"text": text, "chunk_size": 1, "delay_seconds": seconds}
+    return {
+        "nodes": [node("stream", "demo.StreamText", **stream), output("text")],
+        "edges": [edge("stream", "out", output="chunk")],
+    }
+
+
+def slow(steps: int, seconds: float = 0.02) -> graphs.Graph:
+    return {
+        "nodes": [
+            node("slow", "demo.SlowSteps", steps=steps, seconds_per_step=seconds),
+            output("done"),
+        ],
+        "edges": [edge("slow", "out")],
+    }
+
+
+def without_times(events):
+    """Events of two runs, made comparable."""
+    kept = []
+    for event in events:
+        event = {k: v for k, v in event.items() if k not in ("ts", "duration")}
+        kept.append({**event, "job_id": "x"})
+    return kept
+
+
+async def test_s1_reference_request_streams_from_running_to_the_end(api):
+    workflow = await api.create_workflow(graphs.hello())
+    target = f"{api.base_url}/workflows/{workflow['id']}/run/stream"
+    body = json.dumps({"params": {"prompt": "hi"}})
+    headers = {"Content-Type": "application/json"}
+
+    async with api.session.post(target, data=body, headers=headers) as response:
+        stream = parse_sse(await response.read())
+
+    events = [event.json for event in stream.events]
+    check_stream(events, status="completed")
+    assert events[-1]["result"]["text"] == "hi world"
+    assert response.headers["X-Job-Id"] == events[0]["job_id"]
+    assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert "Content-Length" not in response.headers
+
+
+async def test_s2_four_forms_give_the_same_events(api):
+    workflow = await api.create_workflow(graphs.hello())
+    runs = []
+    for path, fields in (
+        ("/workflows/{}/run/stream", {}),
+        ("/api/workflows/{}/run/stream/", {}),
+        ("/api/workflows/{}/run?stream=true", {}),
+        ("/workflows/{}/run/", {"stream": True}),
+    ):
+        body = {"params": {"prompt": "hi"}, **fields}
+        async with api.stream(path.format(workflow["id"]), body) as stream:
+            runs.append(await stream.all())
+
+    assert all(without_times(run) == without_times(runs[0]) for run in runs)
+
+
+async def test_s3_pieces_arrive_one_by_one(api):
+    workflow = await api.create_workflow(paced(5, 0.2))
+    arrived, emitted = [], []
+
+    async with api.stream(
+        f"/workflows/{workflow['id']}/run/stream", {"params": {}}
+    ) as stream:
+        async for event in stream:
+            if event["type"] == "chunk":
+                arrived.append(time.time())
+                emitted.append(event["ts"])
+
+    gaps = [later - earlier for earlier, later in pairwise(arrived)]
+    assert len(arrived) == 5
+    assert min(gaps) > 0.1
+    # ``ts`` is when an event was stored; client and server share a clock here.
+    late = sorted(a - e for a, e in zip(arrived, emitted, strict=True))
+    assert late[len(late) // 2] < 0.1
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+async def test_s5_e05_lost_client_gets_exactly_the_rest(api, cut):
+    workflow = await api.create_workflow(slow(20))
+    path = f"/workflows/{workflow['id']}/run/stream"
+    seen = []
+    async with api.stream(path, {"params": {}}) as stream:
+        async for event in stream:
+            seen.append(event)
+            if len(seen) == cut:
+                break
+        last_id = stream.ids[-1]
+        stream.response.close()
+
+    async with api.stream(path, {"params": {}}, last_event_id=last_id) as stream:
+        rest = await stream.all()
+
+    check_stream([*seen, *rest], status="completed")
+    job = await api.job(seen[0]["job_id"])
+    assert job["status"] == "completed"
+
+
+async def test_e10_socket_and_stream_carry_the_same_events(api):
+    text = "one\ntwo\r\n\r\ndata: x\n\nid: 7\u2028\u2029\u0085\x0b end"
+    async with api.socket() as socket:
+        events = await socket.run(graph=graphs.hello(), params={"prompt": text})
+
+    path = f"/api/jobs/{events[0]['job_id']}/stream"
+    async with api.stream(path, method="GET") as stream:
+        streamed = parse_sse(await stream.response.read())
+
+    assert [event.json for event in streamed.events] == events
+    assert events[-1]["result"]["text"] == f"{text} world"
+
+
+async def test_s7_a_hundred_streams_leave_the_server_quick(api):
+    workflow = await api.create_workflow(slow(50))
+    path = f"/workflows/{workflow['id']}/run/stream"
+
+    async def one():
+        async with api.stream(path, {"params": {}}) as stream:
+            return await stream.all()
+
+    runs = [asyncio.create_task(one()) for _ in range(100)]
+    worst = 0.0
+    while not all(run.done() for run in runs):
+        began = time.monotonic()
+        assert (await api.get("/health")).status == 200
+        worst = max(worst, time.monotonic() - began)
+        await asyncio.wait(runs, timeout=0.05)
+
+    assert worst < 1
+    for run in runs:
+        check_stream(await run, status="completed")
+
+
+async def test_e11_many_that_hang_up_leave_nothing_behind(api):
+    workflow = await api.create_workflow(slow(1000))
+    path = f"/workflows/{workflow['id']}/run/stream?on_disconnect=cancel"
+    job_ids = []
+    for _ in range(30):
+        async with api.stream(path, {"params": {}}) as stream:
+            job_ids.append(stream.headers["X-Job-Id"])
+            stream.response.close()
+
+    jobs = [await api.wait_for_job(job_id) for job_id in job_ids]
+
+    assert {job["status"] for job in jobs} == {"cancelled"}
+
+
+async def test_s6_silent_job_sends_comments(new_server):
+    server = new_server(env={"KEEPALIVE_SECONDS": "1"})
+    async with ApiClient(server.base_url) as api:
+        workflow = await api.create_workflow(slow(1, 3.5))
+        async with api.stream(
+            f"/workflows/{workflow['id']}/run/stream", {"params": {}}
+        ) as stream:
+            events = await stream.all()
+
+    assert stream.comments.count("keep-alive") >= 2
+    check_stream(events, status="completed")
+
+
+async def test_stopping_server_ends_streams_with_a_word(new_server):
+    server = new_server()
+    async with ApiClient(server.base_url) as api:
+        workflow = await api.create_workflow(slow(1000))
+        async with api.stream(
+            f"/workflows/{workflow['id']}/run/stream", {"params": {}}
+        ) as stream:
+            await anext(aiter(stream))
+            stopping = asyncio.create_task(asyncio.to_thread(server.web.terminate))
+            text = await stream.response.text()
+            assert await stopping == 0
+
+    assert text.endswith(": shutdown\n\n")
