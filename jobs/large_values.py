@@ -149,20 +149,19 @@ def is_large_text(value: Any) -> bool:
 
 
 def holds_large_text(event: Event) -> bool:
-    """Whether an event carries a large text as one of its values."""
-    if isinstance(event, OutputUpdate | PreviewUpdate):
+    """Whether an event carries a large text as one of its values.
+
+    Asked of every event: hence no ``isinstance``.
+    """
+    if type(event) is OutputUpdate or type(event) is PreviewUpdate:
         return is_large_text(event.value)
-    if isinstance(event, JobUpdate | NodeUpdate):
-        members = [event.result]
-        if isinstance(event, NodeUpdate):
-            members.append(event.properties)
-        return any(
-            is_large_text(value)
-            for values in members
-            if values
-            for value in values.values()
-        )
-    return False
+    if type(event) is NodeUpdate:
+        return _any_large(event.result) or _any_large(event.properties)
+    return type(event) is JobUpdate and _any_large(event.result)
+
+
+def _any_large(values: dict[str, Any] | None) -> bool:
+    return values is not None and any(map(is_large_text, values.values()))
 
 
 def _cut(event: Chunk) -> list[Chunk]:
