@@ -1,12 +1,14 @@
 """Blocking and background runs over the wire of a running server, in both modes."""
 
 import asyncio
+import time
 
 import pytest
 
 from tests.end_to_end import graphs
 from tests.end_to_end.client import ApiClient
 from tests.end_to_end.graphs import edge, node, output
+from tests.end_to_end.processes import free_port
 
 
 def slow(steps: int = 1000, seconds: float = 0.02) -> graphs.Graph:
@@ -117,3 +119,33 @@ async def test_s9_callers_that_hang_up_leave_the_server_quick(api):
         answer = await api.run(workflow["id"], {"prompt": "next"})
 
     assert answer.json["text"] == "next world"
+
+
+@pytest.mark.scale_out
+async def test_r10_without_broker_who_waits_gets_503_and_the_rest_is_stored(
+    new_scale_out_server,
+):
+    port = free_port()
+    server = new_scale_out_server(
+        broker_url=f"redis://127.0.0.1:{port}/0", start=False, worker_count=0
+    )
+    server.web.spawn()
+    server.wait_for("/health")
+    async with ApiClient(server.base_url) as api:
+        workflow = await api.create_workflow(graphs.hello())
+        for number, path in enumerate(("run", "run/stream")):
+            began = time.monotonic()
+            answer = await api.post(
+                f"/api/workflows/{workflow['id']}/{path}",
+                {"params": {}, "job_id": f"j{number}"},
+            )
+            assert time.monotonic() - began < 2
+            assert (answer.status, answer.json["code"]) == (503, "SERVICE_UNAVAILABLE")
+            assert answer.json["retryable"]
+            assert "Retry-After" in answer.headers
+            assert (await api.job(f"j{number}"))["status"] == "cancelled"
+        stored = await api.run(workflow["id"], background=True)
+        job = await api.job(stored.json["job_id"])
+
+        assert (stored.status, job["status"]) == (202, "scheduled")
+        assert (await api.get("/health")).status == 200
