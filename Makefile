@@ -3,8 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# A Python to build .venv with; the first of these that is 3.11 or newer is taken.
-PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
+# To build .venv with: the first of these that is 3.11 or newer.
+PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python)
 ARGS ?=
 
 .PHONY: help install serve test test-browser lint check-deploy bench lock clean
@@ -22,11 +22,11 @@ $(INSTALLED): requirements.lock pyproject.toml
 	    then python=$$candidate; break; fi; \
 	  done; \
 	  if [ -z "$${python:-}" ]; then \
-	    echo "Python 3.11 or newer is needed; found: $$(python3 --version 2>&1 || true)." >&2; \
+	    echo "Python 3.11 or newer is needed; found none among: $(PYTHONS)." >&2; \
 	    echo "Install it, or name it: make install PYTHON=/path/to/python3.11" >&2; \
 	    exit 1; \
 	  fi; \
-	  "$$python" -m venv $(VENV); \
+	  "$$python" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; \
 	fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
