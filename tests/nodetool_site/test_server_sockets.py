@@ -232,6 +232,21 @@ def _handshake(target: str) -> bytes:
     ).encode()
 
 
+async def test_peer_that_answers_no_ping_is_dropped_and_others_are_not(new_tiny):
+    """E-07: a minute in the product, half a second here."""
+    server = new_tiny("--ping-interval-s", "0.5")
+    async with websockets.connect(f"{server.ws_url}/echo") as answering:
+        with sockets.create_connection(("127.0.0.1", server.port)) as silent:
+            silent.sendall(_handshake("/echo"))
+            port = silent.getsockname()[1]
+            await until(lambda: port in _connections(server.pid))
+
+            await until(lambda: port not in _connections(server.pid))
+
+        await answering.send("still here")
+        assert await answering.recv() == "still here"
+
+
 async def test_client_that_vanishes_ends_its_application(tiny):
     async with websockets.connect(f"{tiny.ws_url}/echo") as socket:
         await socket.send("hello")

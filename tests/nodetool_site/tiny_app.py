@@ -174,10 +174,13 @@ def main() -> None:
     parser.add_argument("--stuck-reader-s", type=float, default=30)
     parser.add_argument("--check-interval-s", type=float, default=0.2)
     parser.add_argument("--head-timeout-s", type=float, default=20)
+    parser.add_argument("--ping-interval-s", type=float, default=20)
     options = parser.parse_args()
     from nodetool_site.server import Server
-    from nodetool_site.serving import web
+    from nodetool_site.serving import sockets, web
 
+    sockets.PING_INTERVAL_S = options.ping_interval_s
+    sockets.PONG_TIMEOUT_S = options.ping_interval_s
     web.HEAD_TIMEOUT_S = options.head_timeout_s
 
     Server(
