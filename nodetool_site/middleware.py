@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.security import SecurityMiddleware
 from rest_framework.exceptions import AuthenticationFailed
 
 from nodetool_site import auth
@@ -160,6 +161,10 @@ class PageThreadMiddleware:
             return await self.get_response(request)
         finally:
             await sync_to_async(connections.close_all)()
+
+
+class PageSecurityMiddleware(_PagesOnly, SecurityMiddleware):
+    """The security headers of Django's settings, for pages."""
 
 
 class PageSessionMiddleware(_PagesOnly, SessionMiddleware):

@@ -207,6 +207,7 @@ MIDDLEWARE = [
     "nodetool_site.static_files.StaticFilesMiddleware",
     "nodetool_site.middleware.ApiMiddleware",
     "nodetool_site.middleware.PageThreadMiddleware",
+    "nodetool_site.middleware.PageSecurityMiddleware",
     "nodetool_site.middleware.PageSessionMiddleware",
     "nodetool_site.middleware.PageCsrfMiddleware",
     "nodetool_site.middleware.PageAuthenticationMiddleware",
@@ -277,6 +278,11 @@ if TRUST_PROXY_HEADERS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     USE_X_FORWARDED_HOST = True
 SILENCED_SYSTEM_CHECKS = [
+    # These look for Django's own security middlewares by name; ours are subclasses of
+    # them that let API paths pass.
+    "security.W001",
+    "security.W002",
+    "security.W003",
     # The server speaks plain http, also to the clients of its API reference; https
     # and its strict transport header belong to the proxy in front of it.
     "security.W004",

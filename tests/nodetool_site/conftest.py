@@ -104,8 +104,14 @@ class Nodetool:
         self.servers: list[ProductProcess] = []
 
     def run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return self._run("-m", "nodetool_site.cli", *words, **env)
+
+    def manage(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return self._run(str(ROOT / "manage.py"), *words, **env)
+
+    def _run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "nodetool_site.cli", *words],
+            [sys.executable, *words],
             env={**self.env, **env},
             cwd=self.folder,
             capture_output=True,

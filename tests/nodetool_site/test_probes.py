@@ -109,6 +109,16 @@ async def test_admin_asks_who_it_is():
 
 
 @pytest.mark.django_db(transaction=True)
+async def test_pages_cannot_be_framed_sniffed_or_followed():
+    answer = await request("GET", "/admin/login/")
+
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+
+
+@pytest.mark.django_db(transaction=True)
 async def test_admin_is_styled_without_debug():
     page = await request("GET", "/admin/login/")
     (sheet,) = re.findall(r'href="(/static/admin/css/base.css)"', page.body.decode())

@@ -23,7 +23,7 @@ LISTENING = re.compile(
 POSTGRES = "postgres://user:word@127.0.0.1:1/none"
 PRODUCTION = {
     "ENV": "production",
-    "DJANGO_SECRET_KEY": "k" * 60,
+    "DJANGO_SECRET_KEY": "a-long-key-of-many-letters-" * 3,
     "SECRETS_MASTER_KEY": "m" * 44,
     "NODETOOL_SERVER_MODE": "desktop",
 }
