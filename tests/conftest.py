@@ -95,9 +95,10 @@ class ModeCount:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def checks(self, config: pytest.Config) -> bool:
-        """Whether both modes were asked for and could be had."""
-        selected = config.option.keyword + config.option.markexpr
-        return not self.left_out and not any(name in selected for name in MODES)
+        """Whether this is a run of everything, in both modes."""
+        whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        part = config.option.keyword or config.option.maxfail
+        return whole and not part and not self.left_out
 
     def pytest_terminal_summary(
         self, terminalreporter: Any, config: pytest.Config
