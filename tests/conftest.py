@@ -98,6 +98,7 @@ class ModeCount:
         """Whether this is a run of everything, in both modes."""
         whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
         part = config.option.keyword or config.option.maxfail
+        part = part or any(name in config.option.markexpr for name in MODES)
         return whole and not part and not self.left_out
 
     def pytest_terminal_summary(
