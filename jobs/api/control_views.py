@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from jobs import services
-from jobs.api.callers import UNKNOWN, body_of, caller_of, known_job_id
+from jobs.api.base import UNKNOWN, FollowingView, body_of, caller_of, known_job_id
 from jobs.api.documents import Json, live_document
 from jobs.api.job_views import whole_job
 from jobs.api.reads import JobRow, read_job
@@ -23,7 +23,7 @@ from jobs.errors import (
 from jobs.models import Status
 from jobs.run_state import wire_status
 from jobs.services import JobState
-from nodetool_site.lib.api import AsyncAPIView, json_response
+from nodetool_site.lib.api import json_response
 from nodetool_site.lib.db import db
 
 CANCEL_WAIT_S = 5.0
@@ -31,7 +31,7 @@ CANCELLED = "cancelled"
 TOO_LATE = "not_found_or_completed"
 
 
-class CancelJob(AsyncAPIView):
+class CancelJob(FollowingView):
     """The end of a job, asked for."""
 
     async def post(self, request: Request, job_id: str) -> HttpResponse:
@@ -45,7 +45,7 @@ class CancelJob(AsyncAPIView):
         return json_response(_cancel_answer(job, TOO_LATE if is_late else CANCELLED))
 
 
-class PauseJob(AsyncAPIView):
+class PauseJob(FollowingView):
     """A halt of a running job."""
 
     async def post(self, request: Request, job_id: str) -> HttpResponse:
@@ -55,7 +55,7 @@ class PauseJob(AsyncAPIView):
         return json_response(await whole_job(request, job_id))
 
 
-class ResumeJob(AsyncAPIView):
+class ResumeJob(FollowingView):
     """The way on of a paused job."""
 
     async def post(self, request: Request, job_id: str) -> HttpResponse:
@@ -70,7 +70,7 @@ class ResumeJob(AsyncAPIView):
         return json_response(await whole_job(request, job_id))
 
 
-class JobInput(AsyncAPIView):
+class JobInput(FollowingView):
     """An item for an input of a running job."""
 
     async def post(self, request: Request, job_id: str) -> HttpResponse:
@@ -83,7 +83,7 @@ class JobInput(AsyncAPIView):
         return json_response(await _input_answer(owner_id, job_id, sending))
 
 
-class JobInputEnd(AsyncAPIView):
+class JobInputEnd(FollowingView):
     """The end of an input of a running job."""
 
     async def post(self, request: Request, job_id: str) -> HttpResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.api.callers import UNKNOWN
+from jobs.api.base import UNKNOWN
 from jobs.errors import InvalidTransition, JobNotFound
 from jobs.log_writer import writer
 from jobs.services import JobState, read_state

@@ -8,7 +8,7 @@ import msgspec
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from jobs.api.callers import UNKNOWN, base_url_of, caller_of, known_job_id
+from jobs.api.base import UNKNOWN, base_url_of, caller_of, known_job_id
 from jobs.api.deletion import delete_job
 from jobs.api.documents import (
     Json,

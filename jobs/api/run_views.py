@@ -10,9 +10,16 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
-from jobs import process, services
+from jobs import services
 from jobs.api import answers
-from jobs.api.callers import UNKNOWN, base_url_of, body_of, caller_of, known_job_id
+from jobs.api.base import (
+    UNKNOWN,
+    FollowingView,
+    base_url_of,
+    body_of,
+    caller_of,
+    known_job_id,
+)
 from jobs.api.documents import status_event
 from jobs.api.partial_outputs import outputs_so_far
 from jobs.api.reads import may_run
@@ -24,7 +31,6 @@ from jobs.models import Status
 from jobs.requests import JobRequest
 from jobs.run_state import wire_status
 from nodetool_site.lib import sse
-from nodetool_site.lib.api import AsyncAPIView
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import ApplicationError
 from storage.rendering import render_json, render_object
@@ -36,7 +42,7 @@ logger = logging.getLogger(__name__)
 _cancelling: set[asyncio.Task[None]] = set()
 
 
-class RunWorkflow(AsyncAPIView):
+class RunWorkflow(FollowingView):
     """A run of a stored workflow, whose caller waits for the result.
 
     ``always_streams``: the events are the answer, whatever the request says.
@@ -49,7 +55,6 @@ class RunWorkflow(AsyncAPIView):
 
     async def post(self, request: Request, workflow_id: str) -> HttpResponseBase:
         """Start the run, or find the one of the same request."""
-        process.listen()
         after_id = request.META.get("HTTP_LAST_EVENT_ID", "")
         owner_id = caller_of(request)
         options = read_run(
@@ -101,12 +106,11 @@ class RunWorkflow(AsyncAPIView):
         return answers.not_completed(job, outcome)
 
 
-class JobStream(AsyncAPIView):
+class JobStream(FollowingView):
     """The events of a job that exists, from a number on."""
 
     async def get(self, request: Request, job_id: str) -> HttpResponseBase:
         """Send what the log has behind ``Last-Event-ID``, and follow the job."""
-        process.listen()
         after_id = request.META.get("HTTP_LAST_EVENT_ID", "")
         after = 0
         if after_id:

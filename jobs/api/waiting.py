@@ -53,7 +53,7 @@ class EndReader(Reader):
             if batch.is_final:
                 self.look_again()
             return
-        self.cursor = batch.last_seq
+        self.cursor = max(self.cursor, batch.last_seq)
         line = batch.body[batch.body.rfind(b"\n") + 1 :]
         if batch.is_final or is_suspension(line):
             self._outcome = line

@@ -1,4 +1,4 @@
-"""Who asks, and for what: small readings of a request that several views share."""
+"""What the views of runs and jobs share."""
 
 from __future__ import annotations
 
@@ -6,13 +6,27 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rest_framework.request import Request
 
+from jobs import process
 from jobs.errors import InvalidJobRequest, JobNotFound
 from jobs.requests import check_job_id
+from nodetool_site.lib.api import AsyncAPIView
 
 if TYPE_CHECKING:
     from storage.identity import Identity
 
 UNKNOWN = "Job not found"
+
+
+class FollowingView(AsyncAPIView):
+    """A view that waits for what a job emits.
+
+    A server without a life cycle of its own begins to listen at the first of these.
+    """
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Check the request; listen from now on."""
+        super().initial(request, *args, **kwargs)
+        process.listen()
 
 
 def caller_of(request: Request) -> str:
