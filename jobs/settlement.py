@@ -32,7 +32,7 @@ _END = (
 )
 _RESCHEDULE = (
     "UPDATE jobs_job SET status = 'scheduled', worker_id = '', rung_at = NULL"
-    " WHERE id = %s AND attempt = %s AND status = 'running'"
+    " WHERE id = %s AND attempt = %s AND status = 'running' AND NOT has_started_nodes"
 )
 
 
@@ -103,7 +103,7 @@ def end(cursor: Any, ending: Ending) -> Settled:
 
 
 def reschedule(cursor: Any, job_id: str, attempt: int) -> bool:
-    """Make a job claimable again; False if another change came first."""
+    """Make a job claimable again; False if another change, or a node, came first."""
     cursor.execute(_RESCHEDULE, (job_id, attempt))
     return bool(cursor.rowcount)
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from jobs.batches import Batch
 from jobs.large_values import StoredValue
-from jobs.models import ALLOWED_FROM, LIVE, TERMINAL
+from jobs.models import ALLOWED_FROM, LIVE, TERMINAL, Status
 from storage.job_assets import write_value_sync
 
 if TYPE_CHECKING:
@@ -50,13 +50,21 @@ CLAIM = (
     " RETURNING owner_id, workflow_id, name, graph, params, attempt, last_seq,"
     " started_at, execution_strategy"
 )
-_LIVE = ", ".join(f"'{status}'" for status in sorted(LIVE))
+# Whoever holds a job finds it in one of these. One that was taken away because its
+# worker counts as lost waits as ``scheduled`` and still has the old attempt's number.
+_HELD = LIVE - {Status.SCHEDULED}
+
+
+def _quoted(statuses: Iterable[str]) -> str:
+    return ", ".join(f"'{status}'" for status in sorted(statuses))
+
+
 MOVE = (
     "UPDATE jobs_job SET last_seq = last_seq + %s, progress = %s, running_nodes = %s,"
     " has_started_nodes = %s, commands_taken = %s"
     " WHERE id = %s AND attempt = %s AND last_seq = %s"
 )
-MOVE_ONLY = f"{MOVE} AND status IN ({_LIVE}) RETURNING last_seq"
+MOVE_ONLY = f"{MOVE} AND status IN ({_quoted(_HELD)}) RETURNING last_seq"
 INSERT_BATCH = (
     "INSERT INTO jobs_eventbatch"
     " (job_id, first_seq, last_seq, size, is_final, body)"
@@ -65,7 +73,7 @@ INSERT_BATCH = (
 
 
 def _move_to(status: str) -> str:
-    allowed = ", ".join(f"'{name}'" for name in ALLOWED_FROM[status])
+    allowed = _quoted(_HELD.intersection(ALLOWED_FROM[status]))
     head, condition = MOVE.split(" WHERE ")
     return (
         f"{head}, status = %s, result = %s, error = %s, finished_at = %s"
