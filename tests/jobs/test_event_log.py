@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import threading
 
 import pytest
 
@@ -109,11 +110,16 @@ async def test_e04_a_reader_never_sees_what_is_not_stored(new_job):
 
 async def test_producers_wait_when_4000_events_are_not_stored(new_job):
     log = await hold(new_job)
+    gate = threading.Event()
+    slow_commit = asyncio.create_task(writer.request(lambda cursor: gate.wait(20)))
+    await asyncio.sleep(0)
 
     for number in range(MAX_WAITING_EVENTS + 1):
         log.emit(LogUpdate(content=str(number)))
 
     assert log.is_full
+    gate.set()
+    assert await slow_commit
     await log.wait_ready()
     assert not log.is_full
 
