@@ -5,6 +5,7 @@ from importlib import import_module
 from django.apps import AppConfig
 
 from jobs import dispatch
+from nodetool_site import checks, readiness
 
 
 class SiteConfig(AppConfig):
@@ -13,7 +14,7 @@ class SiteConfig(AppConfig):
     name = "nodetool_site"
 
     def ready(self) -> None:
-        """Register the system checks; say how Celery is loaded, where it is used."""
-        from nodetool_site import checks  # noqa: F401 - registers them
-
+        """Register the checks; say how Celery is loaded, where it is used."""
+        checks.register()
+        readiness.register()
         dispatch.configure_celery_by(lambda: import_module("nodetool_site.celery"))

@@ -96,3 +96,10 @@ def test_deployment_check_is_clean(nodetool, tmp_path):
     )
 
     assert done.returncode == 0, done.stderr
+
+
+def test_check_command_knows_these_checks(nodetool):
+    done = nodetool.manage("check", REDIS_URL=REDIS)
+
+    assert done.returncode == 1
+    assert "nodetool.E001" in done.stderr
