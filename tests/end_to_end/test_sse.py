@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from tests.end_to_end import graphs
-from tests.end_to_end.checker import check_stream
+from tests.end_to_end.checker import TERMINAL, check_stream
 from tests.end_to_end.client import ApiClient
 from tests.end_to_end.graphs import edge, node, output
 from tests.jobs.http_client import parse_sse
@@ -191,3 +191,31 @@ async def test_stopping_server_ends_streams_with_a_word(new_server):
             assert await stopping == 0
 
     assert text.endswith(": shutdown\n\n")
+
+
+async def test_e06_stream_that_nobody_reads_costs_a_page_and_misses_nothing(new_server):
+    piece, count, mib = 64 * 1024, 1000, 1024 * 1024
+    flood = {"text": "x" * piece, "chunk_size": piece, "repeat": count}
+    graph = {"nodes": [node("flood", "demo.StreamText", **flood)], "edges": []}
+    server = new_server()
+    async with ApiClient(server.base_url) as api:
+        # What a first run of many events allocates for good is not the reader's.
+        await api.run((await api.create_workflow(graphs.sequence(5000)))["id"])
+        workflow = await api.create_workflow(graph)
+        before, worst = server.rss_bytes(), 0
+        body = {"params": {}, "job_id": "flood"}
+        path = f"/workflows/{workflow['id']}/run/stream"
+        async with api.stream(path, body) as stream:
+            while (await api.job("flood"))["status"] not in TERMINAL:
+                worst = max(worst, server.rss_bytes())
+                await asyncio.sleep(0.05)
+
+            sizes = [
+                len(event["content"])
+                async for event in stream
+                if event["type"] == "chunk"
+            ]
+
+    stream.checker.assert_complete("completed")
+    assert sizes == [piece] * count
+    assert worst - before < 16 * mib
