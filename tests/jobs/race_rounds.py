@@ -1,25 +1,18 @@
-"""Rounds of everybody ending one job at once: run as a program against a database.
-
-    python -m tests.jobs.race_rounds 500 7
+"""Rounds of everybody ending one job at once; in a process and database of its own.
 
 Each actor writes through an event log writer of its own, with a thread and a connection
 of its own, as it does in a process of its own. Every statement is preceded by a random
-pause, so that the order differs from round to round. Prints a report as JSON.
+pause, so that the order differs from round to round.
 """
 
 import asyncio
 import json
 import random
-import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
-
-import django
-
-django.setup()
 
 from django.core.management import call_command
 from django.db import connection
@@ -295,16 +288,17 @@ def _zombies(events: list[dict[str, Any]], given_away: int | None) -> list[str]:
     return [f"the first attempt went on behind {given_away}: {late}"] if late else []
 
 
-async def main(rounds: int, seed: int) -> dict[str, Any]:
+def run(rounds: int, seed: int) -> str:
+    """Race in an empty database; a report as JSON."""
+    call_command("migrate", verbosity=0)
+    User.objects.create(id=OWNER, username=OWNER)
+    connection.close()
+    return json.dumps(asyncio.run(_race(rounds, seed)))
+
+
+async def _race(rounds: int, seed: int) -> dict[str, Any]:
     races = Races(seed)
     await races.start()
     for number in range(rounds):
         await races.round(number)
     return {"problems": races.problems[:20], "outcomes": races.outcomes}
-
-
-if __name__ == "__main__":
-    call_command("migrate", verbosity=0)
-    User.objects.create(id=OWNER, username=OWNER)
-    connection.close()
-    print(json.dumps(asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))))
