@@ -226,11 +226,10 @@ class Request(WebRequest):  # type: ignore[misc] # Daphne is untyped
     def refuse(self, error: ApplicationError) -> None:
         """Answer before the request is complete, and take no more of it."""
         self.is_refused = True
-        channel = self.channel
-        channel.persistent = False
+        self.channel.is_refusing = True
+        self.channel.persistent = False
         self.clientproto = b"HTTP/1.1"
         self._answer(error)
-        channel.linger()
 
     # --- End
 
@@ -260,6 +259,7 @@ class Channel(http.HTTPChannel):  # type: ignore[misc] # Twisted's mixins
 
     requestFactory = Request
     partial_since: float | None = None
+    is_refusing = False
 
     def check_timeouts(self, now: float) -> None:
         """Refuse a request that trickles in: a few bytes a second for ever."""
@@ -277,14 +277,20 @@ class Channel(http.HTTPChannel):  # type: ignore[misc] # Twisted's mixins
         else:
             self.partial_since = None
 
-    def linger(self) -> None:
-        """Send the answer, then read on a while without keeping what comes.
+    def loseConnection(self) -> None:
+        """Close once everything is sent.
 
-        A connection closed with unread bytes is reset, and the client might not see
-        the answer.
+        After a refusal the client may still be sending. A connection that is closed
+        with unread bytes is reset, and the client would not see the answer: read on a
+        while without keeping what comes.
         """
+        if not self.is_refusing:
+            super().loseConnection()
+            return
         self.setTimeout(None)
         self.dataReceived = lambda data: None
+        self.transport.resumeProducing()
+        self.transport.loseWriteConnection()
         self.callLater(LINGER_S, self.transport.abortConnection)
 
 

@@ -99,6 +99,20 @@ def test_body_that_says_it_is_too_large_gets_413_before_it_is_sent(tiny):
     assert b'"code":"PAYLOAD_TOO_LARGE"' in answer
 
 
+def test_client_that_goes_on_sending_still_sees_its_413(tiny):
+    """A reset would take the answer from it."""
+    with connect(tiny) as raw:
+        raw.sendall(
+            b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\n"
+        )
+        for _ in range(40):
+            raw.sendall(b"x" * MIB)
+        answer = b"".join(iter(lambda: raw.recv(65_536), b""))
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert answer.endswith(b"}")
+
+
 def test_chunked_body_without_end_gets_413(tiny):
     """H-04: no length is no way around the limit."""
     chunk = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
