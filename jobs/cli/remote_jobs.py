@@ -15,7 +15,7 @@ from workflows.management.http_client import ApiClient
 COLLECTION = "/api/jobs/"
 PAGE = 500
 LOOK_S = 0.3
-UNSAVED = "unsaved"
+NOT_STORED = "A server runs stored workflows: first `nodetool workflows import` it"
 
 
 class RemoteJobs:
@@ -40,15 +40,16 @@ class RemoteJobs:
         return self._api.find(_path(job_id))
 
     def start(self, request: JobRequest) -> Json:
+        if not request.workflow_id:
+            raise CommandError(NOT_STORED)
         body = {
             "job_id": request.job_id,
             "graph": request.graph,
             "params": request.params,
             "background": True,
         }
-        # A graph of its own runs under any label.
-        workflow_id = quote(request.workflow_id or UNSAVED, safe="")
-        answer = self._api.request("POST", f"/api/workflows/{workflow_id}/run", body)
+        path = f"/api/workflows/{quote(request.workflow_id, safe='')}/run"
+        answer = self._api.request("POST", path, body)
         return {name: answer[name] for name in ("job_id", "status", "workflow_id")}
 
     def cancel(self, job_id: str) -> Json:
