@@ -36,23 +36,22 @@ KINDS = {
 def graphs(draw: st.DrawFn) -> dict[str, Any]:
     """Any graph of up to nine nodes, its edges leading from earlier to later ones."""
     kinds = draw(st.lists(st.sampled_from(sorted(KINDS)), min_size=2, max_size=9))
-    nodes, edges, taken = {}, [], set()
-    modes = {}
+    nodes, edges, modes = {}, [], {}
     for number, kind in enumerate(kinds):
         name = f"n{number}"
-        values = draw(st.lists(st.integers(0, 3), max_size=12)) if kind == "E" else []
+        values = draw(st.lists(st.integers(0, 3), max_size=20)) if kind == "E" else []
         nodes[name] = (
             kind,
             {"values": values, "on": 2} if kind != "K" else {"value": 1},
         )
         modes[name] = {"sync_mode": draw(st.sampled_from(["on_any", "zip_all"]))}
         for handle in KINDS[kind] if number else ():
-            for _ in range(draw(st.integers(0, 2 if handle == "items" else 1))):
+            most = [0, 1, 2, 3] if handle == "items" else [1, 1, 1, 1, 0]
+            for _ in range(draw(st.sampled_from(most))):
                 source = f"n{draw(st.integers(0, number - 1))}"
                 outputs = plan_of(registry.get(f"test.{nodes[source][0]}")).outputs
                 output = draw(st.sampled_from(sorted(outputs)))
                 edges.append(f"{source}.{output} -> {name}.{handle}")
-                taken.add(source)
     return document(nodes, *edges, **modes)
 
 

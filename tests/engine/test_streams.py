@@ -7,6 +7,7 @@ import pytest
 
 from tests.engine.running import Recording, graph, run, settle
 from tests.engine.sample_nodes import Count, Meet, Wait
+from workflows.engine import overflow, streams
 from workflows.engine.events import EdgeUpdate, NodeUpdate, OutputUpdate
 
 
@@ -348,6 +349,71 @@ async def test_r25_a_circle_of_a_thousand_nodes_is_found():
     )
 
     assert [text[0] for text in done.values["r"]] == list("012345")
+
+
+async def test_r25_waiting_for_ones_turn_to_send_can_close_the_circle():
+    done = await run(
+        {
+            "e": ("E", {"values": [0, 0, 2, 1, 1, 2, 2, 3, 0]}),
+            "both": "BothAtOnce",
+            "n": "YBeforeX",
+            "p": "P",
+        },
+        "e -> both.x",
+        "e -> both.y",
+        "both -> n.x",
+        "e -> n.y",
+        "n -> p.a",
+        "both -> p.b",
+    )
+
+    assert done.error is None
+    assert set(done.statuses("p")) == {"running", "completed"}
+
+
+@pytest.mark.parametrize("value", ["text", b"bytes", (x for x in ())])
+async def test_r25_what_memory_shall_not_hold_goes_to_a_file(monkeypatch, value):
+    monkeypatch.setattr(streams, "IN_MEMORY", 20)
+    monkeypatch.setattr(overflow, "BLOCK", 7)
+    files = []
+    monkeypatch.setattr(
+        streams, "Overflow", lambda: files.append(overflow.Overflow()) or files[-1]
+    )
+    everything = [[number, value] for number in range(500)]
+    recording = Recording(
+        graph(
+            {"e": ("E", {"values": []}), "n": "YBeforeX", "r": "Output"},
+            "e -> n.x",
+            "e -> n.y",
+            "n -> r",
+        )
+    )
+    recording.run._graph.nodes[0].data = {"values": everything}
+    await recording.execute()
+
+    (update,) = recording.of(OutputUpdate)
+    assert update.value == {"xs": everything, "ys": everything}
+    assert files
+    assert all(file._file.closed for file in files)
+
+
+async def test_r25_a_cancelled_run_removes_its_files(monkeypatch):
+    monkeypatch.setattr(streams, "IN_MEMORY", 20)
+    recording = Recording(
+        graph(
+            {"c": ("Count", {"stop": 10**9}), "n": "YBeforeX"}, "c -> n.x", "c -> n.y"
+        )
+    )
+    execution = asyncio.create_task(recording.run.execute())
+    await settle(5)
+    link = recording.run._scheduler.exchange.actors[1].incoming["x"][0]
+    for _ in range(100):
+        await settle()
+    file = link.overflow
+    execution.cancel()
+    await asyncio.wait([execution])
+
+    assert file._file.closed
 
 
 async def test_r26_each_edge_has_its_own_bound_and_keeps_its_order():

@@ -45,7 +45,7 @@ class Exchange:
             link.unread += not link.may_lapse
             return
         self._order += 1
-        link.items.append((self._order, value, lineage))
+        link.put((self._order, value, lineage))
         self.schedule(link.target)
 
     def close(self, link: Link) -> None:

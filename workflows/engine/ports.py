@@ -85,9 +85,11 @@ class StreamOutputs:
         actor: Actor,
         inputs: StreamInputs,
         context: NodeContext,
+        exchange: Exchange,
         send: Send,
     ) -> None:
         self._actor = actor
+        self._exchange = exchange
         self._send = send
         self._inputs = inputs
         self._context = context
@@ -98,5 +100,7 @@ class StreamOutputs:
         if handle not in self._actor.links:
             raise UnknownOutput(self._actor.name, handle)
         self._context.touch()
+        if self._turn.locked():
+            self._exchange.look_for_stalls()  # this wait may be what closes a circle
         async with self._turn:
             await self._send(self._actor, handle, value, self._inputs.lineage)

@@ -89,6 +89,9 @@ class Scheduler:
                 await asyncio.wait(self._tasks, timeout=CLEAN_UP_S)
         finally:
             self.reports.cut_off()
+            for actor in self.exchange.actors:
+                for link in actor.inputs():
+                    link.bury()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -296,7 +299,7 @@ class Scheduler:
         if not links or any(link.items for link in links):
             context.touch()  # else it is skipped, unless it makes something of nothing
         inputs = StreamInputs(actor, self.exchange, self.turns)
-        outputs = StreamOutputs(actor, inputs, context, self._send)
+        outputs = StreamOutputs(actor, inputs, context, self.exchange, self._send)
         await node.stream(inputs, outputs, context)
         self._finish(actor)
 

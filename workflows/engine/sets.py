@@ -174,7 +174,7 @@ class JoinedSets:
         if not lineage and link.is_stream:
             # A stream that lost its lineage is a root of its own.
             self._count += 1
-            lineage = ((link, self._count),)
+            lineage = (((link.target.index, link.id), self._count),)
         self._current[position] = (order, value, lineage)
 
     def _fill(self) -> Poll:

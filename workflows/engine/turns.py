@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, thread_time
 
 from workflows.engine.context import EventSink
 from workflows.engine.outputs import OutputCollector
 
-# How long one run may keep the loop: so many steps, or so long.
-TURN_STEPS = 64
-TURN_S = 0.004
+# How long one run may keep the loop. The number of steps decides, so that a run is the
+# same each time; the processor time is for nodes that compute far too long on the loop.
+TURN_STEPS = 32
+TURN_S = 0.02
 
 
 class Turns:
@@ -27,6 +28,7 @@ class Turns:
         self._go = asyncio.Event()
         self._go.set()
         self._steps = 0
+        self._began_at = 0.0
         self._ends_at = 0.0
         self.held = 0
 
@@ -43,6 +45,7 @@ class Turns:
     def begin(self) -> None:
         """Start a turn: the loop has just run something else."""
         self._steps = 0
+        self._began_at = thread_time()
         self._ends_at = monotonic() + TURN_S
 
     def must_wait(self) -> bool:
@@ -53,8 +56,14 @@ class Turns:
             or self._sink.is_full
             or self._outputs.must_spill
             or not self._go.is_set()
-            or monotonic() >= self._ends_at
+            or (monotonic() >= self._ends_at and self._is_used_up())
         )
+
+    def _is_used_up(self) -> bool:
+        """Tell whether the turn's time was spent here, not by another thread."""
+        left = TURN_S - (thread_time() - self._began_at)
+        self._ends_at = monotonic() + left
+        return left <= 0
 
     async def wait(self, *, holds_node: bool = True) -> None:
         """Return when the run may go on; ``holds_node``: a node waits here."""
