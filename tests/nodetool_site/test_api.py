@@ -1,5 +1,6 @@
 """REST: the two kinds of view, error bodies, slashes, bodies."""
 
+import asyncio
 import json
 
 import pytest
@@ -236,7 +237,7 @@ async def test_client_that_hangs_up_cancels_its_view():
     assert await communicator.receive_nothing()
 
     await communicator.send_input({"type": "http.disconnect"})
-    await communicator.wait()
+    await asyncio.wait_for(asyncio.shield(communicator.future), 5)
 
     assert urls.CANCELLED == ["endless"]
 
