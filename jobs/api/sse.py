@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import StreamingHttpResponse
 
 from jobs import feed
@@ -26,8 +28,11 @@ from nodetool_site.lib.db import db
 from nodetool_site.lib.lifecycle import stopping
 from storage.rendering import has_references, render_json
 
+logger = logging.getLogger(__name__)
+
 FIRST_BYTES_S = 0.5
 RETRY_MS = 2000
+OUTAGE_S = 1.0
 # Line ends to some clients, though not to the specification; inside JSON text only.
 _LINE_ENDS = (
     (b"\xe2\x80\xa8", b"\\u2028"),
@@ -100,7 +105,7 @@ class EventStream:
             if stopping.is_set():
                 yield self._end(sse.SHUTDOWN)
                 return
-            page = await self._reader.page()
+            page = await self._page()
             if page is not None:
                 self._note(page)
                 async for piece in self._framed(page):
@@ -143,6 +148,15 @@ class EventStream:
 
     def _is_given_up(self) -> bool:
         return self._held_until is not None and self._loop.time() >= self._held_until
+
+    async def _page(self) -> Page | None:
+        """The reader's next page; a database that is away costs time alone."""
+        while True:
+            try:
+                return await self._reader.page()
+            except DatabaseError as error:
+                logger.warning("a stream waits for the database: %s", error)
+                await asyncio.sleep(OUTAGE_S)
 
     async def _something_new(self) -> bool:
         """Wait until there may be a page, a comment is due, or patience ends."""

@@ -5,7 +5,9 @@ import json
 from functools import partial
 
 import pytest
+from django.db import OperationalError
 
+from jobs import feed as feed_module
 from jobs.event_log import JobLog
 from jobs.feed import feed
 from jobs.models import EventBatch, Job, Status
@@ -562,3 +564,25 @@ async def test_stopping_server_says_so_and_closes(me, log):
     stream = parse_sse(body)
     assert stream.comments == ["shutdown"]
     assert stream.seqs == [1]
+
+
+async def test_database_that_is_away_for_a_moment_costs_time_alone(
+    me, log, monkeypatch
+):
+    monkeypatch.setattr("jobs.api.sse.OUTAGE_S", 0.01)
+    answers = [OperationalError("gone"), OperationalError("gone")]
+    read_page = feed_module.read_page
+
+    def read(job_id, after):
+        if answers:
+            raise answers.pop()
+        return read_page(job_id, after)
+
+    monkeypatch.setattr(feed_module, "read_page", read)
+    say(log, "a")
+    await end(log)
+
+    stream = await attach(me, log)
+
+    assert stream.seqs == [1, 2, 3]
+    assert not answers
