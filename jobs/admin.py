@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from jobs.admin_events import EventPage, read_events
+from jobs.admin_events import read_events
 from jobs.models import Job
 from jobs.services import cancel_job
 from nodetool_site.lib.errors import ApplicationError
@@ -80,7 +80,10 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # a class at run tim
     ordering = ("-created_at", "-id")
     actions = ("cancel",)
     fieldsets = (
-        (None, {"fields": ("id", "status", "workflow", "owner", "events")}),
+        (
+            None,
+            {"fields": ("id", "status", "workflow", "workflow_id", "owner", "events")},
+        ),
         (
             "Course",
             {
@@ -157,17 +160,15 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # a class at run tim
         job = self.get_queryset(request).filter(pk=job_id).first()
         if job is None:
             raise Http404(f"Job {job_id} not found")
-        after = request.GET.get("after", "0")
-        page: EventPage = read_events(
-            job.pk, int(after) if after.isascii() and after.isdigit() else 0
-        )
+        after = _whole_number(request.GET.get("after", ""))
         context = {
             **self.admin_site.each_context(request),
             "title": "Events",
             "subtitle": job.pk,
             "opts": self.opts,
             "job": job,
-            "page": page,
+            "after": after,
+            "page": read_events(job.pk, after),
         }
         return render(request, "admin/jobs/job/events.html", context)
 
@@ -191,10 +192,8 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # a class at run tim
 
     @admin.display(description="Workflow", ordering="workflow_id")
     def workflow(self, job: Job) -> str:
-        """Return the name, with the id where there is one."""
-        return " ".join(filter(None, (job.name, f"({job.workflow_id})"))).replace(
-            "()", "unsaved graph"
-        )
+        """Return the name, else the id."""
+        return job.name or job.workflow_id or "unsaved graph"
 
     @admin.display(description="Duration")
     def duration(self, job: Job) -> str:
@@ -225,6 +224,10 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # a class at run tim
     def shown_graph(self, job: Job) -> str:
         """Return what was run."""
         return _shown_json(job.graph)
+
+
+def _whole_number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
 def _shown_json(text: str) -> str:

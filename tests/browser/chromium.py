@@ -136,13 +136,16 @@ class Page:
 
     async def open(self, url: str) -> None:
         """Load ``url``, also when the page is there already."""
-        await self._call("Page.navigate", url=url)
-        await self.wait_for("document.readyState === 'complete'")
+        await self._leave("Page.navigate", url=url)
 
     async def reload(self) -> None:
         """Load the page again, as F5 does."""
+        await self._leave("Page.reload")
+
+    async def _leave(self, method: str, **params: Any) -> None:
+        """Wait for the document after this one, not for this one."""
         await self.run("window.isOld = true")
-        await self._call("Page.reload")
+        await self._call(method, **params)
         await self.wait_for("!window.isOld && document.readyState === 'complete'")
 
     async def run(self, script: str) -> Any:

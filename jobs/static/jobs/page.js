@@ -187,19 +187,21 @@ function drawLists() {
   const wanted = $("filter").value.trim().toLowerCase();
   const fits = ({ name, description }) => `${name}\n${description}`.toLowerCase().includes(wanted);
   const mine = [...workflows.values()].filter((w) => !examples.has(w.id));
+  const shipped = [...examples.values()].filter(fits);
   $("lists").replaceChildren(
-    ...listOf("Your workflows", mine.filter(fits), mine.length === 0 && !wanted),
-    ...listOf("Examples", [...examples.values()].filter(fits), false),
+    ...listOf("Your workflows", mine.filter(fits)),
+    ...listOf("Examples", shipped),
+    ...(mine.length || wanted ? [] : [howToAddWorkflows()]),
   );
   $("more").hidden = !nextPage;
 }
 
-function listOf(title, found, isMissing) {
-  if (isMissing) {
-    const how = make("code", { textContent: "nodetool workflows import FILE" });
-    const text = make("p", { className: "muted" }, "None yet. ", how, " adds some.");
-    return [make("h2", { textContent: title }), text];
-  }
+function howToAddWorkflows() {
+  const how = make("code", { textContent: "nodetool workflows import FILE" });
+  return make("p", { className: "muted note" }, how, " adds workflows of your own.");
+}
+
+function listOf(title, found) {
   if (!found.length) return [];
   const rows = found.map((workflow) => {
     const button = make("button", { type: "button" }, workflow.name || workflow.id);
