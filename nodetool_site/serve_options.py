@@ -136,6 +136,7 @@ def _apply_worker(options: dict[str, Any]) -> None:
         if not settings.CHANNEL_LAYER_URL:
             raise CommandError("--workers above 1 needs Redis: set REDIS_URL")
         raise CommandError("--workers above 1 is not available; start several servers")
-    settings.RUNS_JOBS_HERE = not settings.IS_SCALE_OUT and (
-        options["with_worker"] is not False
-    )
+    if options["with_worker"] is False and not settings.IS_SCALE_OUT:
+        raise CommandError(
+            "--no-worker needs a broker: without REDIS_URL the server runs the jobs"
+        )

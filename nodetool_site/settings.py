@@ -124,7 +124,6 @@ REDIS_URL = env.str("REDIS_URL", default="")
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL)
 CHANNEL_LAYER_URL = env.str("CHANNEL_LAYER_URL", default=REDIS_URL)
 IS_SCALE_OUT = bool(CELERY_BROKER_URL)
-RUNS_JOBS_HERE = not IS_SCALE_OUT  # an engine in the server process; ``--no-worker``
 CHANNEL_LAYERS: dict[str, Any] = (
     {
         "default": {

@@ -16,7 +16,6 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
-from rest_framework.viewsets import GenericViewSet
 
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import error_response
@@ -122,7 +121,3 @@ class _InDatabaseThread(_PlainAnswers):
 
 class SyncAPIView(_InDatabaseThread):
     """A view with plain handlers that may use the ORM."""
-
-
-class SyncViewSet(_InDatabaseThread, GenericViewSet):  # type: ignore[type-arg, misc]
-    """A viewset with plain handlers that may use the ORM."""

@@ -73,11 +73,6 @@ class ApplicationError(Exception):
         """The word for programs."""
         return error_code(self.status)
 
-    @property
-    def is_retryable(self) -> bool:
-        """Whether the same request may succeed later."""
-        return self.status in RETRYABLE
-
 
 class BadRequest(ApplicationError):
     """The request has the wrong shape."""
@@ -123,13 +118,6 @@ class PayloadTooLarge(ApplicationError):
     default_message = "Request body too large"
 
 
-class UnsupportedMediaType(ApplicationError):
-    """The body's content type is of no use here."""
-
-    status = 415
-    default_message = "Unsupported content type"
-
-
 class ValidationFailed(ApplicationError):
     """Fields have the wrong type. One entry of ``problems`` each: see ``problem``."""
 
@@ -143,27 +131,12 @@ class ValidationFailed(ApplicationError):
         self.problems = problems
 
 
-class RateLimited(ApplicationError):
-    """The caller asks too often."""
-
-    status = 429
-    default_message = "Too many requests"
-    default_retry_after_s = 1
-
-
 class Unavailable(ApplicationError):
     """A part that is needed does not answer at the moment."""
 
     status = 503
     default_message = "Service unavailable"
     default_retry_after_s = 1
-
-
-class TimedOut(ApplicationError):
-    """It took longer than it may."""
-
-    status = 504
-    default_message = "Timed out"
 
 
 def problem(

@@ -76,25 +76,10 @@ class JSONRenderer(BaseRenderer):
         return b"" if data is None else encode_json(data)
 
 
-class AnyJSONParser(BaseParser):
-    """Parses a JSON body of any kind; ``null`` and no body are an empty object."""
+class JSONParser(BaseParser):
+    """Parses a JSON object; ``null`` and no body are an empty one."""
 
     media_type = JSON_TYPE
-
-    def parse(
-        self,
-        stream: Any,
-        media_type: str | None = None,
-        parser_context: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Return the value of the body."""
-        body = stream.read()
-        value = decode_json(body) if body.strip() else None
-        return {} if value is None else value
-
-
-class JSONParser(AnyJSONParser):
-    """Parses a JSON object."""
 
     def parse(
         self,
@@ -105,9 +90,12 @@ class JSONParser(AnyJSONParser):
         """Return the object of the body.
 
         Raises:
-            ParseError: the body is JSON, but no object.
+            ParseError: the body is no JSON, or no object.
         """
-        value = super().parse(stream, media_type, parser_context)
+        body = stream.read()
+        value = decode_json(body) if body.strip() else None
+        if value is None:
+            return {}
         if not isinstance(value, dict):
             raise ParseError("The body must be a JSON object.")
         return value

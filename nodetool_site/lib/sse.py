@@ -17,11 +17,6 @@ def event(body: bytes, event_id: str = "") -> bytes:
     return b"data: %b\n\n" % body
 
 
-def comment(text: str) -> bytes:
-    """Return a line that clients skip."""
-    return f": {text}\n\n".encode()
-
-
 def retry(milliseconds: int) -> bytes:
     """Return the time after which a browser connects again."""
     return f"retry: {milliseconds}\n\n".encode()

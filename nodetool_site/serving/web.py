@@ -17,7 +17,6 @@ from nodetool_site.lib.errors import (
     ApplicationError,
     BadRequest,
     PayloadTooLarge,
-    TimedOut,
     describe_error,
 )
 from nodetool_site.lib.rendering import encode_json
@@ -294,7 +293,7 @@ class Channel(http.HTTPChannel):  # type: ignore[misc] # Twisted's mixins
         self.callLater(LINGER_S, self.transport.abortConnection)
 
 
-class RequestTimeout(TimedOut):
+class RequestTimeout(ApplicationError):
     """The client did not send its request in time."""
 
     status = 408

@@ -55,6 +55,7 @@ def test_bad_choice_exits_with_2(nodetool, words):
         ((), {"AUTH_PROVIDER": "nonsense"}, "static"),
         (("--auth-provider", "supabase"), {}, "supabase"),
         (("--workers", "2"), {}, "REDIS_URL"),
+        (("--no-worker",), {}, "REDIS_URL"),
         (("--host", ANYWHERE, "--auth-provider", "none"), {}, "--allow-unauth"),
         (("--host", ANYWHERE), {"AUTH_PROVIDER": "local"}, "--allow-unauth"),
         ((), {"REDIS_URL": "redis://127.0.0.1:1"}, "DATABASE_URL"),

@@ -7,13 +7,13 @@ from django.db import OperationalError
 from django.http import StreamingHttpResponse
 from django.urls import re_path
 from rest_framework import serializers
+from rest_framework.exceptions import Throttled
 from rest_framework.response import Response
 
 from nodetool_site import views
 from nodetool_site.lib.api import AsyncAPIView, SyncAPIView, json_response
 from nodetool_site.lib.errors import (
     Conflict,
-    RateLimited,
     Unavailable,
     ValidationFailed,
     problem,
@@ -23,7 +23,7 @@ from nodetool_site.lib.paths import both
 
 RAISES = {
     "conflict": Conflict("Taken", details={"job_id": "j1"}),
-    "rate": RateLimited(retry_after_s=7),
+    "rate": Throttled(wait=7),
     "away": Unavailable("The broker does not answer"),
     "wrong": ValidationFailed([problem("missing", ("body", "name"), "Field required")]),
     "bug": RuntimeError("/home/user/secret.py is wrong"),
