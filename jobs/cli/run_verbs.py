@@ -1,5 +1,6 @@
 """``nodetool run`` and ``nodetool workflows run``: run something and wait for it."""
 
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,10 +32,17 @@ class RunFailed(CommandError):
 class RunVerb(JobVerb):
     """Runs something in this process, or with the workers, and waits for its end.
 
-    Whoever interrupts the command cancels the run.
+    Whoever interrupts or terminates the command cancels the run.
     """
 
     runs_here = True
+
+    def run(self, **options: Any) -> None:
+        before = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            super().run(**options)
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def add_options(self, parser: CommandParser) -> None:
         super().add_options(parser)
@@ -184,6 +192,10 @@ class RunCommandVerb(RunVerb):
     def _say_line(self, line: bytes) -> None:
         self.say(line.decode())
         sys.stdout.flush()
+
+
+def _interrupt(*_: object) -> None:
+    signal.raise_signal(signal.SIGINT)
 
 
 class _People:

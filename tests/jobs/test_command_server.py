@@ -95,7 +95,8 @@ def test_run_prints_what_the_server_has_of_it(server, nodetool):
     assert messages[-1]["result"] == get_json(server, path)["result"]
 
 
-def test_j05_interrupted_run_is_cancelled(server):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_j12_interrupted_run_is_cancelled(server, how):
     process = subprocess.Popen(
         nodetool_argv("run", "slow-job", "--params", SLOW, "--jsonl"),
         env=server.env,
@@ -106,7 +107,7 @@ def test_j05_interrupted_run_is_cancelled(server):
     )
     line = next(line for line in process.stdout if "node_progress" in line)
 
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     out, err = process.communicate(timeout=30)
 
     assert (process.returncode, err) == (130, "")
