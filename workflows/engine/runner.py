@@ -77,8 +77,8 @@ class GraphRun:
 
     @property
     def running_nodes(self) -> list[tuple[str, str, str]]:
-        """Id, name and type of the nodes that run at present."""
-        running = self._scheduler.reports.running
+        """Id, name and type of the nodes that run at present. For any thread."""
+        running = list(self._scheduler.reports.running)
         return [(actor.id, actor.name, actor.node.type) for actor in running]
 
     @property

@@ -329,15 +329,15 @@ class Scheduler:
             return
         link = actor.inputs()[0]
         while link.items:
-            if self.turns.must_wait():
-                self.exchange.schedule(actor)
-                return
             full = actor.full_link()
             if full is not None:
                 self.exchange.block(actor, full)
                 return
             _, value, lineage = link.take()
             self._announce(actor, value, lineage, is_stream=link.is_stream)
+            if link.items and self.turns.must_wait():
+                self.exchange.schedule(actor)
+                return
         if not link.is_open:
             self._finish(actor)
 
