@@ -16,13 +16,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
+import msgspec
 from channels.consumer import AsyncConsumer
 from django.conf import settings
+from django.db import DatabaseError
 
 from jobs import feed, process
+from jobs.api.documents import gap_event, terminal_event
+from jobs.api.reads import read_job
 from jobs.errors import InvalidJobRequest
 from jobs.feed import Page, Reader
 from jobs.socket_codec import InvalidFrame, decode, encode, encode_page
+from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import ApplicationError
 
 logger = logging.getLogger(__name__)
@@ -32,6 +37,7 @@ Handler: TypeAlias = Callable[["Session", Message], Awaitable[Message | None]]
 
 MAX_SUBSCRIPTIONS = 1000
 MAX_QUEUED_REPLIES = 256
+OUTAGE_S = 0.5
 FRAMES_EXTENSION = "nodetool.frames"
 NO_COMMAND = (
     "All messages must include a 'command' field. Use 'chat_message' command for chat."
@@ -229,14 +235,35 @@ class Session:
         for job_id, subscription in list(self._subscriptions.items()):
             if subscription.is_held:
                 continue
-            page = await subscription.reader.page()
+            reader = subscription.reader
+            page = await self._next_page(reader)
             if page is not None:
                 has_written = True
                 await self._write_page(job_id, page)
                 await self._write_replies()
-            if subscription.reader.is_done:
+            if reader.is_done:
+                if page is None:
+                    await self._write_rest(reader)
                 self.unfollow(job_id)
         return has_written
+
+    async def _next_page(self, reader: Reader) -> Page | None:
+        """The reader's next page; a database that is away costs time alone."""
+        try:
+            return await reader.page()
+        except DatabaseError as error:
+            logger.warning("a socket waits for the database: %s", error)
+            self._loop.call_later(OUTAGE_S, reader.look_again)
+            return None
+
+    async def _write_rest(self, reader: Reader) -> None:
+        """The end of a job whose stored end retention has taken."""
+        job = await db(read_job, self.user_id, reader.job_id)
+        if job is None or not job.is_terminal or reader.cursor >= job.last_seq:
+            return
+        gap = gap_event(job.id, job.workflow_id, job.last_seq)
+        page = Page([gap, terminal_event(job)], job.last_seq, is_final=True)
+        await self._write_page(reader.job_id, page)
 
     async def _write_page(self, job_id: str, page: Page) -> None:
         binary = self.binary
@@ -244,12 +271,7 @@ class Session:
             page, binary=binary, owner_id=self.user_id, base_url=self.base_url
         )
         if page.missing_before is not None:
-            gap = {
-                "type": "replay_incomplete",
-                "job_id": job_id,
-                "workflow_id": None,
-                "next_seq": page.missing_before,
-            }
+            gap = msgspec.json.decode(gap_event(job_id, "", page.missing_before))
             frames.insert(0, encode(gap, binary=binary))
         await self._write(frames, binary=binary)
 

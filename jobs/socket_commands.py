@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from jobs import services
+from jobs.api.documents import status_event
 from jobs.consumers import CommandError, Handler, Message, Session
 from jobs.errors import InvalidJobRequest
 from jobs.models import Job
 from jobs.requests import check_job_id, parse_job_request
-from jobs.run_state import run_state, wire_status
+from jobs.run_state import wire_status
 from jobs.services import JobState
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import ApplicationError
@@ -226,9 +227,5 @@ def _failed(ids: Message, error: str) -> Message:
 
 
 def _status_message(state: JobState) -> Message:
-    update = JobUpdate(
-        status=wire_status(state.status) if state.status != "scheduled" else "running",  # type: ignore[arg-type]
-        run_state=run_state(state.status),
-    )
-    ids = {"job_id": state.job_id, "workflow_id": state.workflow_id or None}
-    return {"type": "job_update", **ids, **msgspec.structs.asdict(update)}
+    message: Message = msgspec.json.decode(status_event(state))
+    return message

@@ -5,6 +5,7 @@ from django.http.request import split_domain_port, validate_host
 
 from jobs.consumers import CommandConsumer
 from jobs.socket_commands import COMMANDS as JOB_COMMANDS
+from jobs.socket_reads import READS
 from nodetool_site.auth import SocketAuthentication
 from nodetool_site.lib.asgi_types import App, Receive, Scope, Send
 from nodetool_site.lib.origins import may_open_socket
@@ -13,7 +14,7 @@ from nodetool_site.lib.origins import may_open_socket
 class JobSocket(CommandConsumer):
     """``/ws``: the commands of every app that has some."""
 
-    table = {**JOB_COMMANDS}
+    table = {**JOB_COMMANDS, **READS}
 
 
 SOCKETS: dict[str, App] = {"/ws": JobSocket()}
@@ -47,7 +48,10 @@ class SocketRouter:
 def _refusal(scope: Scope) -> int:
     """Return the status to refuse the handshake with; 0 if it may go on."""
     headers = dict(scope["headers"])
-    host = headers.get(b"host", b"").decode("latin-1")
+    host = headers.get(b"host", b"")
+    if settings.USE_X_FORWARDED_HOST:
+        host = headers.get(b"x-forwarded-host", host)
+    host = host.decode("latin-1")
     domain, _ = split_domain_port(host)
     if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
         return 400
