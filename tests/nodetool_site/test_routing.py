@@ -58,6 +58,15 @@ async def test_other_names_are_refused_so_that_rebinding_fails(host):
     assert await status_of(host=host) == 400
 
 
+async def test_trusted_proxy_says_which_name_was_asked_for(settings):
+    names = {"host": "internal", "x-forwarded-host": "localhost"}
+
+    before = await status_of(**names)
+    settings.USE_X_FORWARDED_HOST = True
+
+    assert (before, await status_of(**names)) == (400, 101)
+
+
 @pytest.mark.parametrize("origin", NEAR)
 async def test_page_of_this_machine_may_open(origin):
     assert await status_of(origin=origin) == 101
