@@ -457,6 +457,19 @@ class Stubborn(Node):
         return {"output": "too late"}
 
 
+@registry.register("test.StubbornStream")
+class StubbornStream(Node):
+    """Yields for ever, whatever happens to it; nothing of it is ever sent."""
+
+    async def generate(self, context: NodeContext) -> AsyncIterator[dict[str, Any]]:
+        while True:
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                await context.log("still here")
+            yield {}
+
+
 @registry.register("test.Timed")
 class Timed(Node):
     """Puts a time limit on its first wait."""

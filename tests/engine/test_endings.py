@@ -214,6 +214,18 @@ async def test_r38_a_generator_is_closed():
     assert recording.statuses("c") == ["running", "error"]
 
 
+async def test_r38_a_generator_that_does_not_let_itself_be_cancelled_ends_too():
+    before = asyncio.all_tasks()
+    recording = Recording(graph({"s": "StubbornStream"}))
+    execution = asyncio.create_task(recording.run.execute())
+    await settle()
+    await cancelled(execution)
+
+    assert recording.statuses("s") == ["running", "error"]
+    assert [e.content for e in recording.of(LogUpdate)] == ["still here"]
+    assert asyncio.all_tasks() == before
+
+
 async def test_r41_a_paused_run_hands_out_no_set_and_goes_on_in_place():
     Wait.prepare()
     recording = Recording(

@@ -82,15 +82,12 @@ def _load(
         if (node.id, name) in targeted:
             continue
         if name not in plan.properties:
-            if plan.cls.dynamic:
-                dynamic[name] = value
+            dynamic[name] = value
+            continue
+        if value is None:  # the default, even where a null could arrive by an edge
             continue
         try:
-            properties[name] = (
-                plan.coerce(name, value)
-                if value is not None
-                else (plan.properties[name].default)
-            )
+            properties[name] = plan.coerce(name, value)
         except ValueMisfit as misfit:
             text = f"Error setting property '{name}' on node '{node.id}': {misfit}"
             return _failure(node, text, f"Correct the value of '{name}'.", name)
@@ -100,7 +97,7 @@ def _load(
         name=_display_name(node, plan, properties),
         plan=plan,
         properties=properties,
-        dynamic=dynamic,
+        dynamic=dynamic if plan.cls.dynamic else {},
         outputs=_outputs(node, plan),
         zips=node.sync_mode == "zip_all",
     )

@@ -21,60 +21,60 @@ class StreamInputs:
     """The inputs of a streaming node, in order of arrival, one by one or in sets."""
 
     def __init__(self, actor: Actor, exchange: Exchange, turns: Turns) -> None:
-        self._actor = actor
-        self._exchange = exchange
-        self._turns = turns
+        self.actor = actor
+        self.exchange = exchange
+        self.turns = turns
         self.lineage: Lineage = ()
 
     def is_connected(self, handle: str) -> bool:
-        return handle in self._actor.incoming
+        return handle in self.actor.incoming
 
     async def any(self) -> AsyncIterator[tuple[str, Any]]:
-        links = self._actor.inputs()
+        links = self.actor.inputs()
         while (link := await self._next(links)) is not None:
             yield link.name, self._take(link)
 
     async def each(self, handle: str) -> AsyncIterator[Any]:
-        links = self._actor.incoming.get(handle, ())
+        links = self.actor.incoming.get(handle, ())
         while (link := await self._next(links)) is not None:
             yield self._take(link)
 
     async def first(self, handle: str, default: Any = None) -> Any:
-        link = await self._next(self._actor.incoming.get(handle, ()))
+        link = await self._next(self.actor.incoming.get(handle, ()))
         return default if link is None else self._take(link)
 
     async def sets(self) -> AsyncIterator[dict[str, Any]]:
-        sets = self._actor.sets
+        sets = self.actor.sets
         while True:
-            if self._turns.must_wait():
-                await self._turns.wait()
+            if self.turns.must_wait():
+                await self.turns.wait()
             state = sets.poll()
             if state is EXHAUSTED:
                 self.lineage = ()
                 return
             if state is READY:
                 values, self.lineage = sets.take()
-                coerce = self._actor.plan.coerce
+                coerce = self.actor.plan.coerce
                 yield {name: coerce(name, value) for name, value in values.items()}
             else:
-                await self._exchange.wait_for_item(self._actor, sets.missing())
+                await self.exchange.wait_for_item(self.actor, sets.missing())
 
     async def _next(self, links: Sequence[Link]) -> Link | None:
         """Return the edge whose item came first; None when all have ended."""
         while True:
-            if self._turns.must_wait():
-                await self._turns.wait()
+            if self.turns.must_wait():
+                await self.turns.wait()
             waiting = [link for link in links if link.items]
             if waiting:
                 return min(waiting, key=lambda link: link.items[0][0])
             if not any(link.is_open for link in links):
                 self.lineage = ()
                 return None
-            await self._exchange.wait_for_item(self._actor, list(links))
+            await self.exchange.wait_for_item(self.actor, list(links))
 
     def _take(self, link: Link) -> Any:
         _, value, self.lineage = link.take()
-        return self._actor.plan.coerce(link.name, value)
+        return self.actor.plan.coerce(link.name, value)
 
 
 class StreamOutputs:
@@ -82,25 +82,24 @@ class StreamOutputs:
 
     def __init__(
         self,
-        actor: Actor,
         inputs: StreamInputs,
         context: NodeContext,
-        exchange: Exchange,
         send: Send,
     ) -> None:
-        self._actor = actor
-        self._exchange = exchange
-        self._send = send
         self._inputs = inputs
+        self._send = send
         self._context = context
         # A node may send from several tasks at once; an edge has one waiting producer.
         self._turn = asyncio.Lock()
 
     async def emit(self, handle: str, value: Any) -> None:
-        if handle not in self._actor.links:
-            raise UnknownOutput(self._actor.name, handle)
+        inputs = self._inputs
+        if handle not in inputs.actor.links:
+            raise UnknownOutput(inputs.actor.name, handle)
         self._context.touch()
+        if inputs.turns.must_wait():
+            await inputs.turns.wait()
         if self._turn.locked():
-            self._exchange.look_for_stalls()  # this wait may be what closes a circle
+            inputs.exchange.look_for_stalls()  # this wait may be what closes a circle
         async with self._turn:
-            await self._send(self._actor, handle, value, self._inputs.lineage)
+            await self._send(inputs.actor, handle, value, inputs.lineage)

@@ -29,7 +29,7 @@ from workflows.engine.sets import EXHAUSTED, WAITING
 from workflows.engine.streams import Lineage
 from workflows.engine.turns import Turns
 
-CLEAN_UP_S = 5.0
+CLEAN_UP_S = 4.0
 # A node that calls sys.exit() has failed; it does not end the server.
 FAULTS = (Exception, SystemExit)
 
@@ -82,6 +82,7 @@ class Scheduler:
     async def cancel(self) -> None:
         """Cancel everything, give clean-up a moment, tell which nodes were cut off."""
         self._is_cancelled = True
+        self.turns.stop()
         try:
             for task in self._tasks:
                 task.cancel()
@@ -102,10 +103,9 @@ class Scheduler:
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         fault = None if task.cancelled() else task.exception()
-        if fault is not None and self._done is not None and not self._done.done():
-            self._done.set_exception(
-                fault
-            )  # the engine's own: it must not hang the run
+        if fault is not None and not self._done.done():
+            # No node's, for those are caught: the engine's own. It must not hang a run.
+            self._done.set_exception(fault)
 
     # -- The ready loop
 
@@ -175,7 +175,7 @@ class Scheduler:
             text = "Cancelled"
         else:
             text = (str(error) or type(error).__name__)[:MAX_ERROR_TEXT]
-        failure = NodeError(actor.id, text)
+        failure = NodeError(actor.id, text, node_name=actor.name)
         failure.__cause__ = error
         self.errors[actor.index] = failure
         self.reports.fail(actor, text)
@@ -284,6 +284,8 @@ class Scheduler:
         node, context = self._begin(actor, values)
         async with aclosing(node.generate(context)) as items:  # type: ignore[type-var]
             async for item in items:
+                if self.turns.must_wait():
+                    await self.turns.wait()
                 actor.count += 1
                 for output, value in yielded(item, outputs, actor.name).items():
                     if value is not None or sends_null:
@@ -299,7 +301,7 @@ class Scheduler:
         if not links or any(link.items for link in links):
             context.touch()  # else it is skipped, unless it makes something of nothing
         inputs = StreamInputs(actor, self.exchange, self.turns)
-        outputs = StreamOutputs(actor, inputs, context, self.exchange, self._send)
+        outputs = StreamOutputs(inputs, context, self._send)
         await node.stream(inputs, outputs, context)
         self._finish(actor)
 
@@ -307,8 +309,6 @@ class Scheduler:
         self, actor: Actor, output: str, value: Any, lineage: Lineage
     ) -> None:
         """Send an item from a node with a task of its own, when there is room."""
-        if self.turns.must_wait():
-            await self.turns.wait()
         actor.last[output] = value
         for link in actor.links[output]:
             while len(link.items) >= link.limit:

@@ -27,6 +27,7 @@ class Turns:
         self._before = before
         self._go = asyncio.Event()
         self._go.set()
+        self._is_stopped = False
         self._steps = 0
         self._began_at = 0.0
         self._ends_at = 0.0
@@ -34,7 +35,12 @@ class Turns:
 
     @property
     def is_paused(self) -> bool:
-        return not self._go.is_set()
+        return not (self._go.is_set() or self._is_stopped)
+
+    def stop(self) -> None:
+        """The run is cancelled: whoever asks for a turn is, too."""
+        self._is_stopped = True
+        self._go.clear()
 
     def pause(self) -> None:
         self._go.clear()
@@ -67,6 +73,8 @@ class Turns:
 
     async def wait(self, *, holds_node: bool = True) -> None:
         """Return when the run may go on; ``holds_node``: a node waits here."""
+        if self._is_stopped:
+            raise asyncio.CancelledError
         self._before()
         await asyncio.sleep(0)
         while not self._go.is_set():
