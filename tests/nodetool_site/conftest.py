@@ -11,6 +11,7 @@ import pytest
 from tests.end_to_end.processes import ProductProcess, free_port, wait_until
 from tests.end_to_end.server import ROOT
 
+LISTENING = "NodeTool server listening on"
 APPLICATION = "tests.nodetool_site.tiny_app"
 
 
@@ -101,7 +102,7 @@ class Nodetool:
             "PYTHONPATH": str(ROOT),
             "PYTHONWARNINGS": "error::RuntimeWarning",
         }
-        self.servers: list[ProductProcess] = []
+        self.servers: list[Running] = []
 
     def run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
         return self._run("-m", "nodetool_site.cli", *words, **env)
@@ -120,31 +121,37 @@ class Nodetool:
             check=False,
         )
 
-    def serve(self, *words: str, **env: str) -> "Serving":
-        """Start a server on a free port and wait until it listens."""
-        server = Serving(self, words, env)
-        self.servers.append(server)
-        server.spawn()
-        wait_until(server.is_ready, what="nodetool serve")
-        return server
+    def start(self, *words: str, ready: str, **env: str) -> "Running":
+        """Start a command that stays, and wait until it has printed ``ready``."""
+        process = Running(self, words, ready, env)
+        self.servers.append(process)
+        process.spawn()
+        wait_until(process.is_ready, what=f"nodetool {words[0]}")
+        return process
+
+    def serve(self, *words: str, **env: str) -> "Running":
+        """Start a server on a free port."""
+        port = str(free_port())
+        return self.start("serve", *words, ready=LISTENING, **{"PORT": port, **env})
 
 
-class Serving(Signalled):
-    """One ``nodetool serve``."""
+class Running(Signalled):
+    """One command that stays."""
 
-    def __init__(self, nodetool: Nodetool, words, env) -> None:
-        self.port = free_port()
+    def __init__(self, nodetool: Nodetool, words, ready: str, env) -> None:
+        self.port = env.get("PORT")
+        self.ready = ready
         super().__init__(
-            "nodetool serve",
-            [sys.executable, "-m", "nodetool_site.cli", "serve", *words],
-            env={**nodetool.env, "PORT": str(self.port), **env},
+            f"nodetool {words[0]}",
+            [sys.executable, "-m", "nodetool_site.cli", *words],
+            env={**nodetool.env, **env},
             cwd=nodetool.folder,
-            log_path=nodetool.folder / f"serve-{len(nodetool.servers)}.log",
+            log_path=nodetool.folder / f"running-{len(nodetool.servers)}.log",
         )
 
     def is_ready(self) -> bool:
         self.require_running()
-        return "NodeTool server listening on" in self.log()
+        return self.ready in self.log()
 
     def get(self, path: str, token: str = "") -> tuple[int, str]:
         """Return status and body."""

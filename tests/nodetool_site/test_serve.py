@@ -203,7 +203,7 @@ def test_signal_ends_it_with_0_and_frees_the_port(nodetool, number):
     assert server.wait(10) == 0
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        again.bind(("127.0.0.1", server.port))
+        again.bind(("127.0.0.1", int(server.port)))
 
 
 def test_reload_serves_and_ends_with_0(nodetool):

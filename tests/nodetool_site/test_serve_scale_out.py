@@ -44,3 +44,14 @@ def test_broker_that_is_away_makes_the_server_unready_and_not_unhealthy(
     assert json.loads(body)["checks"] == {"database": True, "broker": False}
     assert server.get("/health")[0] == 200
     assert server.terminate() == 0
+
+
+def test_idle_worker_is_small_and_ends_with_0(nodetool, postgres_database, redis_url):
+    env = {"DATABASE_URL": postgres_database, "REDIS_URL": redis_url}
+    assert nodetool.run("db", "migrate", **env).returncode == 0
+    worker = nodetool.start("worker", ready="ready.", **env)
+
+    size = worker.rss_bytes()
+
+    assert worker.terminate(20) == 0
+    assert size < 140 * 1024**2
