@@ -50,9 +50,10 @@ class InvalidParameter(EngineError):
 class NodeError(EngineError):
     """A node failed; the message is what its author or the library below it said."""
 
-    def __init__(self, node_id: str, message: str) -> None:
+    def __init__(self, node_id: str, message: str, *, node_name: str = "") -> None:
         super().__init__(message)
         self.node_id = node_id
+        self.node_name = node_name or node_id
 
 
 class UnknownOutput(EngineError):
