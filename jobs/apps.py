@@ -11,7 +11,10 @@ class JobsConfig(AppConfig):
     name = "jobs"
 
     def ready(self) -> None:
-        """Start and end with the server."""
+        """Start and end with the server; give workflows' command its verb ``run``."""
+        from workflows.management.nouns import add_verb  # it loads models
+
+        add_verb("workflows", "run", "jobs.cli.run_verbs.WorkflowRunVerb")
         lifecycle.on_start(_start)
         lifecycle.on_stop(_stop)
 

@@ -2,7 +2,7 @@
 
 In the embedded mode it lives in the server process, in scale-out in each Celery worker.
 At most ``concurrency`` jobs run at once; what comes above that waits as ``scheduled``
-rows, which whoever has a free place claims.
+rows, which whoever has a free place claims; a command runs its own job alone.
 """
 
 from __future__ import annotations
@@ -42,8 +42,16 @@ _NEW_COMMANDS = (
 class EngineHost:
     """Runs jobs on a thread of its own. Every public method is thread-safe."""
 
-    def __init__(self, *, worker_id: str, concurrency: int, at_once: bool) -> None:
+    def __init__(
+        self,
+        *,
+        worker_id: str,
+        concurrency: int,
+        at_once: bool,
+        takes_waiting: bool = True,
+    ) -> None:
         self.worker_id = worker_id
+        self._takes_waiting = takes_waiting
         self.last_tick = time.monotonic()
         self._free = concurrency
         self._at_once = at_once
@@ -97,6 +105,8 @@ class EngineHost:
 
     def claim_waiting(self) -> None:
         """Look for scheduled jobs and run them while there are places."""
+        if not self._takes_waiting:
+            return
         self._spawn_threadsafe(self._claim_waiting)
 
     def wake_commands(self, job_id: str) -> None:
@@ -173,7 +183,7 @@ class EngineHost:
             self._attempts.pop(job.id, None)
             self.release()
             if self._may_be_more and not self._is_stopping:
-                self._spawn(self._claim_waiting())
+                self.claim_waiting()
 
     def _make_context(self, job: ClaimedJob, log: JobLog) -> Any:
         return make_context(job, log, self._blocking)

@@ -21,7 +21,7 @@ from jobs.run_state import run_state
 from jobs.statements import ClaimedJob
 from nodetool_site.lib.db import db
 from workflows.engine.context import RunContext
-from workflows.engine.errors import EngineError
+from workflows.engine.errors import EngineError, NodeError
 from workflows.engine.events import JobUpdate, LogUpdate
 from workflows.engine.graph import load_graph
 from workflows.engine.runner import GraphRun
@@ -129,6 +129,9 @@ class Attempt:
             if self._cancel_reason:
                 return await self._ended(Status.CANCELLED, message=self._cancel_reason)
             return await self._ended(Status.FAILED, error=self._failure)
+        except NodeError as error:
+            text = f"{error.node_name}: {error}"
+            return await self._ended(Status.FAILED, error=text)
         except EngineError as error:
             return await self._ended(Status.FAILED, error=str(error))
         except Fenced:

@@ -38,16 +38,21 @@ class _Process:
 _process = _Process()
 
 
-def start(kind: Kind) -> EngineHost:
-    """Become a process that runs jobs; the running engine if it is one already."""
+def start(kind: Kind, *, places: int | None = None) -> EngineHost:
+    """Become a process that runs jobs; the running engine if it is one already.
+
+    ``places``: how many at once, if not ``WORKER_CONCURRENCY``; with 0 the process only
+    takes part in what others run.
+    """
     with _lock:
         if _process.host is None:
             limit_heap()
             worker_id = uuid4().hex
             host = EngineHost(
                 worker_id=worker_id,
-                concurrency=settings.WORKER_CONCURRENCY,
+                concurrency=settings.WORKER_CONCURRENCY if places is None else places,
                 at_once=not broadcast.is_remote(),
+                takes_waiting=kind != "cli",
             )
             host.start()
             _process.liveness = Liveness(worker_id, kind, host)

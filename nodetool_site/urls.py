@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin", RedirectView.as_view(url="/admin/")),
     # By name, not by ``include``: resolved when the first path begins like this.
     URLResolver(RoutePattern("admin/"), "nodetool_site.admin_urls"),
+    path("", include("jobs.page_urls")),
     re_path(r"^.*$", views.not_found),
 ]
 

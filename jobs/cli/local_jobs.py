@@ -156,10 +156,7 @@ class LocalJobs:
             return
         self._takes_part = True
         if not dispatch.is_remote():
-            host = process.start("cli")
-            # A full house: nothing that is started or waits is taken by this process.
-            while not self._runs_here and host.try_reserve():
-                pass
+            process.start("cli", places=None if self._runs_here else 0)
         self._runner.run(_listen())
 
     def _create(self, request: JobRequest) -> services.JobState:
