@@ -49,7 +49,7 @@ async def test_r34_the_first_error_in_graph_order_counts():
     failed = [event.node_id for event in done.of(NodeUpdate, status="error")]
     assert failed == ["second", "first"]
     assert str(done.error) == "first"
-    assert done.error.node_id == "first"
+    assert (done.error.node_id, done.error.node_name) == ("first", "Fail")
     assert isinstance(done.error.__cause__, RuntimeError)
 
 
