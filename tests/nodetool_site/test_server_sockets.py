@@ -233,7 +233,7 @@ def _handshake(target: str) -> bytes:
 
 
 async def test_peer_that_answers_no_ping_is_dropped_and_others_are_not(new_tiny):
-    """E-07: a minute in the product, half a second here."""
+    """E-07: a minute in the product, a few seconds here."""
     server = new_tiny("--ping-interval-s", "0.5")
     async with websockets.connect(f"{server.ws_url}/echo") as answering:
         with sockets.create_connection(("127.0.0.1", server.port)) as silent:

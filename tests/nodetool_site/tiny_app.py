@@ -180,7 +180,7 @@ def main() -> None:
     from nodetool_site.serving import sockets, web
 
     sockets.PING_INTERVAL_S = options.ping_interval_s
-    sockets.PONG_TIMEOUT_S = options.ping_interval_s
+    sockets.PONG_TIMEOUT_S = 4 * options.ping_interval_s
     web.HEAD_TIMEOUT_S = options.head_timeout_s
 
     Server(
