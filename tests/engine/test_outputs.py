@@ -1,5 +1,7 @@
 """Outputs and previews, and the result of a run: R30 to R32b, messages section 4.1."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -181,6 +183,21 @@ async def test_a_run_that_fills_the_memory_spills_while_it_runs(monkeypatch):
     assert msgspec.json.decode(done.assets.files["r.json"]) == list(range(2000))
     assert done.assets.largest < 1500
     assert done.result["r"] == 1999
+
+
+async def test_a_run_that_is_cancelled_while_it_spills_keeps_what_it_had():
+    assets = MemoryAssets()
+    collector = OutputCollector(assets, limit=100)
+    for number in range(100):
+        collector.add("long", number)
+    spilling = asyncio.create_task(collector.spill())
+    await asyncio.sleep(0)
+    spilling.cancel()
+    await asyncio.wait([spilling])
+    collector.add("long", 100)
+    await collector.result()
+
+    assert msgspec.json.decode(assets.files["long.json"]) == list(range(101))
 
 
 async def test_what_was_spilled_can_be_thrown_away():

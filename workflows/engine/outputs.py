@@ -22,13 +22,14 @@ RAW_FROM = 64 * 1024
 class _Store:
     """Bytes that grow, in memory first and then in an asset."""
 
-    __slots__ = ("_content_type", "_name", "buffer", "spill")
+    __slots__ = ("_content_type", "_name", "_writing", "buffer", "spill")
 
     def __init__(self, name: str, content_type: str) -> None:
         self._name = name
         self._content_type = content_type
         self.buffer = bytearray()
         self.spill: Spill | None = None
+        self._writing: asyncio.Future[None] | None = None
 
     async def flush(self, assets: AssetStore) -> None:
         if self.spill is None:
@@ -36,9 +37,12 @@ class _Store:
                 content_type=self._content_type, name=self._name
             )
         data, self.buffer = bytes(self.buffer), bytearray()
-        await self.spill.append(data)
+        self._writing = asyncio.ensure_future(self.spill.append(data))
+        await asyncio.shield(self._writing)  # a cancelled run keeps what it had
 
     async def finish(self, assets: AssetStore) -> dict[str, Any]:
+        if self._writing is not None:
+            await self._writing
         await self.flush(assets)
         assert self.spill is not None
         spill, self.spill = self.spill, None
