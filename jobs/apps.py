@@ -24,7 +24,8 @@ async def _start() -> None:
     from jobs import process
 
     process.listen()
-    process.host()
+    if process.host() is not None:
+        lifecycle.add_readiness_check("engine", process.is_engine_well)
 
 
 async def _stop() -> None:

@@ -50,10 +50,21 @@ REAPER_LOCK = 0x6E6F6465  # any number that nobody else locks
 
 
 class Liveness(threading.Thread):
-    """The thread. ``host`` is None in a process that only serves."""
+    """The thread. ``host`` is None in a process that only serves.
 
-    def __init__(self, worker_id: str, kind: str, host: EngineHost | None) -> None:
+    ``replace_host`` gives a server a new engine when the loop of the old one is stuck:
+    a server does not end for that, as a worker does.
+    """
+
+    def __init__(
+        self,
+        worker_id: str,
+        kind: str,
+        host: EngineHost | None,
+        replace_host: Callable[[], EngineHost] | None = None,
+    ) -> None:
         super().__init__(name="liveness", daemon=True)
+        self._replace_host = replace_host
         self._worker_id = worker_id
         self._kind = kind
         self._host = host
@@ -96,8 +107,7 @@ class Liveness(threading.Thread):
             logger.exception("the liveness thread failed; it goes on")
 
     def _tick(self) -> None:
-        if not self._watch_loop():
-            return
+        self._watch_loop()
         self._every("renew", RENEW_S, self._renew)
         if not self._may_settle():
             return
@@ -133,14 +143,14 @@ class Liveness(threading.Thread):
             heartbeat_at=Now(),
         )
 
-    def _watch_loop(self) -> bool:
-        """Whether the engine's loop still turns; a stuck one stops the heartbeat."""
+    def _watch_loop(self) -> None:
+        """Name a slow loop's nodes; give up on one that is stuck."""
         if self._host is None:
-            return True
+            return
         silent_s = time.monotonic() - self._host.last_tick
         if silent_s < SLOW_LOOP_S:
             self._slow_since = 0.0
-            return True
+            return
         if not self._slow_since:
             self._slow_since = time.monotonic()
             logger.warning(
@@ -148,12 +158,24 @@ class Liveness(threading.Thread):
                 silent_s,
                 ", ".join(self._host.running_nodes()) or "nothing",
             )
-        if silent_s < STUCK_LOOP_S:
-            return True
-        if self._kind == "worker":
-            logger.error("the engine is stuck: this worker ends, its jobs are settled")
+        if silent_s >= STUCK_LOOP_S:
+            self._give_up_on(self._host)
+
+    def _give_up_on(self, stuck: EngineHost) -> None:
+        """Nothing can be done with a thread that does not return but leave it."""
+        if self._replace_host is None:
+            logger.error("the engine is stuck: this process ends, its jobs are settled")
             os._exit(STUCK_EXIT_CODE)
-        return False
+        held = stuck.held_jobs
+        self._host = self._replace_host()
+        self._slow_since = 0.0
+        logger.error("the engine was stuck and is replaced; it held %d jobs", len(held))
+        for job in Job.objects.filter(pk__in=held[:500], status=Status.RUNNING):
+            running = [tuple(node) for node in msgspec.json.decode(job.running_nodes)]
+            error = describe_loss("The engine did not answer for 30 s", running)
+            settlement.end_job_from_thread(
+                Ending(job.pk, Status.FAILED, error=error, node_error="Engine stuck")
+            )
 
     # --- everybody's jobs
 

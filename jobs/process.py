@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from functools import partial
 from typing import Literal
 from uuid import uuid4
 
@@ -33,6 +34,7 @@ class _Process:
         self.liveness: Liveness | None = None
         self.listening: asyncio.AbstractEventLoop | None = None
         self.silence: asyncio.Task[None] | None = None
+        self.stuck_engines = 0
 
 
 _process = _Process()
@@ -47,22 +49,40 @@ def start(kind: Kind, *, places: int | None = None) -> EngineHost:
     with _lock:
         if _process.host is None:
             limit_heap()
-            worker_id = uuid4().hex
-            host = EngineHost(
-                worker_id=worker_id,
-                concurrency=settings.WORKER_CONCURRENCY if places is None else places,
-                at_once=not broadcast.is_remote(),
-                takes_waiting=kind != "cli",
-            )
-            host.start()
-            _process.liveness = Liveness(worker_id, kind, host)
+            host = _start_host(kind, uuid4().hex, places)
+            replace = partial(_replace_host, host.worker_id) if kind == "web" else None
+            _process.liveness = Liveness(host.worker_id, kind, host, replace)
             _process.liveness.start()
             _process.host = host
             if kind == "worker":
                 host.loop.call_soon_threadsafe(_listen_for_commands, host)
-            if settings.IS_SQLITE:
-                writer.poll(polling.Poll(host))
         return _process.host
+
+
+def _start_host(kind: Kind, worker_id: str, places: int | None) -> EngineHost:
+    host = EngineHost(
+        worker_id=worker_id,
+        concurrency=settings.WORKER_CONCURRENCY if places is None else places,
+        at_once=not broadcast.is_remote(),
+        takes_waiting=kind != "cli",
+    )
+    host.start()
+    if settings.IS_SQLITE:
+        writer.poll(polling.Poll(host))
+    return host
+
+
+def _replace_host(worker_id: str) -> EngineHost:
+    """Leave a stuck engine behind; its thread dies with the process."""
+    with _lock:
+        _process.stuck_engines += 1
+        _process.host = _start_host("web", worker_id, None)
+        return _process.host
+
+
+async def is_engine_well() -> bool:
+    """Whether no engine of this process had to be left behind; for ``/ready``."""
+    return _process.stuck_engines == 0
 
 
 def _listen_for_commands(host: EngineHost) -> None:

@@ -297,5 +297,8 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         "asyncio": {"level": "WARNING"},
         "twisted": {"level": "WARNING"},
+        # Two lines for every ring; the job itself tells what becomes of it.
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
     },
 }
