@@ -73,7 +73,7 @@ async def test_r34_the_error_text_is_bounded_and_never_empty():
 
     assert len(str(long.error)) == 1000
     assert [len(u.error) for u in long.of(NodeUpdate, status="error")] == [1000]
-    assert str(empty.error) == "RuntimeError"
+    assert str(empty.error) == "RuntimeError without a message"
 
 
 async def test_r35_the_first_failing_item_ends_the_node():
@@ -94,7 +94,9 @@ async def test_r36_the_engine_leaves_the_end_of_the_job_to_its_caller():
     assert done.of(JobUpdate) == []
 
 
-@pytest.mark.parametrize(("how", "text"), [("exit", "3"), ("cancel", "Cancelled")])
+@pytest.mark.parametrize(
+    ("how", "text"), [("exit", "SystemExit: 3"), ("cancel", "Cancelled")]
+)
 async def test_a_node_that_wants_to_end_the_process_has_failed(how, text):
     done = await run(
         {"x": ("Exit", {"how": how}), "k": ("K", {"value": 1}), "r": "Output"},

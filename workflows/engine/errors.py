@@ -10,6 +10,22 @@ if TYPE_CHECKING:
     from workflows.engine.graph import Problem
 
 
+def describe(error: BaseException) -> str:
+    """Return what an error says, with its class where the text alone tells too little.
+
+    A foreign error may have no text, or fail when it is asked for one.
+    """
+    name = type(error).__name__
+    try:
+        text = str(error).strip()
+    except Exception:  # noqa: BLE001 - whatever its ``__str__`` does, the node failed
+        text = ""
+    if not text:
+        return f"{name} without a message"
+    is_clear = isinstance(error, Exception) and not isinstance(error, KeyError)
+    return text if is_clear else f"{name}: {text}"
+
+
 class EngineError(Exception):
     """Base of every error the engine raises on purpose."""
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from workflows.engine.actors import Actor
 from workflows.engine.context import NodeContext, RunContext
-from workflows.engine.errors import NodeError, ValueMisfit
+from workflows.engine.errors import NodeError, ValueMisfit, describe
 from workflows.engine.exchange import Exchange
 from workflows.engine.node import Node
 from workflows.engine.outputs import OutputCollector
@@ -30,8 +30,6 @@ from workflows.engine.streams import Lineage
 from workflows.engine.turns import Turns
 
 CLEAN_UP_S = 4.0
-# A node that calls sys.exit() has failed; it does not end the server.
-FAULTS = (Exception, SystemExit)
 
 
 class Scheduler:
@@ -167,14 +165,16 @@ class Scheduler:
             if self._is_cancelled:
                 raise
             self._fail(actor, error)
-        except FAULTS as error:
+        except GeneratorExit:  # the loop goes away
+            raise
+        except BaseException as error:  # noqa: BLE001 - sys.exit() ends the node alone
             self._fail(actor, error)
 
     def _fail(self, actor: Actor, error: BaseException) -> None:
         if isinstance(error, asyncio.CancelledError):
             text = "Cancelled"
         else:
-            text = (str(error) or type(error).__name__)[:MAX_ERROR_TEXT]
+            text = describe(error)[:MAX_ERROR_TEXT]
         failure = NodeError(actor.id, text, node_name=actor.name)
         failure.__cause__ = error
         self.errors[actor.index] = failure
@@ -233,7 +233,7 @@ class Scheduler:
             awaited = call.send(None)
         except StopIteration as stop:
             self._complete(actor, stop.value, lineage)
-        except (*FAULTS, asyncio.CancelledError) as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the node failed
             self._fail(actor, error)
         else:
             return self._guard(actor, partial(self._await, call, awaited, lineage))
@@ -266,7 +266,7 @@ class Scheduler:
     def _complete(self, actor: Actor, result: Any, lineage: Lineage) -> None:
         try:
             values = spread(result, actor.node.outputs, actor.name)
-        except FAULTS as error:
+        except Exception as error:  # noqa: BLE001 - results are anybody's
             self._fail(actor, error)
             return
         self.reports.succeed(actor, values)
