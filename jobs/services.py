@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db import connection
@@ -141,7 +142,7 @@ async def cancel_job(owner_id: str, job_id: str) -> JobState:
         state, settled = answer
         settlement.announce(settled, deliveries)
         if state is not None and not settled:
-            _announce_command(job_id)
+            _announce_command(job_id, deliveries)
 
     state, _ = await writer.request(statements, on_commit)
     if state is None:
@@ -320,14 +321,15 @@ def _get_state(owner_id: str, job_id: str) -> JobState | None:
 async def _send(job_id: str, kind: str, payload: dict[str, Any]) -> None:
     await writer.request(
         lambda cursor: commands.insert(cursor, job_id, kind, payload),
-        lambda *_: _announce_command(job_id),
+        lambda _, deliveries: _announce_command(job_id, deliveries),
     )
 
 
-def _announce_command(job_id: str) -> None:
+def _announce_command(job_id: str, deliveries: Deliveries) -> None:
     host = process.current_host()
     if host is not None:
-        host.wake_commands(job_id)
+        # A delivery: the job may begin with this very commit, and does so before.
+        deliveries.reply(host.loop, partial(host.wake_commands, job_id))
     broadcast.publish_command(job_id)
 
 
@@ -374,7 +376,9 @@ async def _send_input(
             commands.insert(cursor, job_id, kind, {**payload, **extra})
         return state
 
-    answer = await writer.request(statements, lambda *_: _announce_command(job_id))
+    answer = await writer.request(
+        statements, lambda _, deliveries: _announce_command(job_id, deliveries)
+    )
     if isinstance(answer, ApplicationError):
         raise answer
     return answer
