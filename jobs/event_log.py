@@ -34,10 +34,10 @@ from workflows.engine.events import (
     encode_event,
     encode_value,
 )
+from workflows.engine.sanitize import sanitize
 
 MAX_WAITING_EVENTS = 4_000
 MAX_WAITING_BYTES = 1024 * 1024
-MAX_TAKEN_EVENTS = 4_000
 GIVE_UP_S = 120.0
 
 
@@ -178,7 +178,8 @@ class JobLog:
             event = msgspec.structs.replace(event, result=small)
             data = encode_event(event)
         result = "" if event.result is None else encode_value(event.result).decode()
-        change = StatusChange(to=to, event=data, error=event.error or "", result=result)
+        error = sanitize(event.error or "")
+        change = StatusChange(to=to, event=data, error=error, result=result)
         self._append(change, len(data) + self._large.waiting_bytes - before)
 
     async def stored(self) -> None:
@@ -234,10 +235,10 @@ class JobLog:
 
     # --- the writer's side
 
-    def apply(self, cursor: Any) -> None:
+    def apply(self, cursor: Any, max_events: int) -> None:
         """Number and store what is waiting; the same again after a failure."""
         if not self._taken:
-            self._take()
+            self._take(max_events)
         self._batches = []
         for value in self._taken_values:
             statements.insert_value(self.owner_id, self.job_id, value)
@@ -279,13 +280,13 @@ class JobLog:
         """The nodes under way, as they are stored with the job."""
         return encode_value(list(self._running.values())).decode()
 
-    def _take(self) -> None:
+    def _take(self, max_events: int) -> None:
         # The flag first: an event that comes from here on queues the log again. Values
         # last: the loop appends a value before the event that refers to it.
         self._is_queued = False
         self._taken_at = time.time()
         waiting = self._waiting
-        while waiting and len(self._taken) < MAX_TAKEN_EVENTS:
+        while waiting and len(self._taken) < max_events:
             self._taken.append(waiting.popleft())
         values = self._large.waiting
         while values:
@@ -298,13 +299,17 @@ class JobLog:
             for entry in self._taken
         ) + sum(len(value.data) for value in self._taken_values)
         self._batches, self._taken, self._taken_values = [], [], []
+        self._queue_again()
         deliveries.reply(self._loop, self._after_commit)
+
+    def _queue_again(self) -> None:
+        # Both threads may come here at once; a log that is queued twice does no harm.
+        if self._waiting and not self._is_queued and not self.is_fenced:
+            self._is_queued = True
+            writer.put(self)
 
     def _after_commit(self) -> None:
         self._room.set()
-        if self._waiting and not self._is_queued:
-            self._is_queued = True
-            writer.put(self)
         if self.is_fenced:
             self._on_fenced()
 

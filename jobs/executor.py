@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jobs import commands
+from jobs import commands, settlement
 from jobs.event_log import Fenced, JobLog
 from jobs.models import Command, Status
 from jobs.run_state import run_state
+from jobs.settlement import Ending
 from jobs.statements import ClaimedJob
 from nodetool_site.lib.db import db
+from nodetool_site.lib.errors import Unavailable
 from workflows.engine.context import RunContext
 from workflows.engine.errors import EngineError, NodeError
 from workflows.engine.events import JobUpdate, LogUpdate
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CANCELLED_BY_USER = "Job cancelled by user"
+RETRY_S = 1.0
 
 
 class Attempt:
@@ -57,7 +60,7 @@ class Attempt:
             owner_id=claimed.owner_id,
             attempt=claimed.attempt,
             last_seq=claimed.last_seq,
-            on_fenced=self._on_fenced,
+            on_fenced=self._interrupt,
             at_once=at_once,
         )
         self._context = make_context(claimed, self.log)
@@ -65,6 +68,7 @@ class Attempt:
         self.task: asyncio.Task[Any] | None = None
         self._cancel_reason = ""
         self._failure = ""
+        self._has_run = False
         self.last_command = 0
         self._reading = asyncio.Lock()
 
@@ -80,19 +84,21 @@ class Attempt:
             try:
                 update = await self._outcome()
             finally:
+                self._has_run = True
                 self.log.release()
             self.log.change_status(update.status, update)
             await self.log.stored()
-        except Fenced as fenced:
-            logger.warning("job %s is held by somebody else: dropped", self.job_id)
-            if fenced.__cause__ is not None:
-                logger.error("its events could not be stored: %s", fenced.__cause__)
+        except Fenced:
+            if self.log.error is None:
+                logger.warning("job %s is held by somebody else: dropped", self.job_id)
+            else:
+                await self._end_unstorable(self.log.error)
 
     def cancel(self, reason: str = CANCELLED_BY_USER) -> None:
         """Stop every node; the job ends ``cancelled``."""
-        if not self._cancel_reason and self.task is not None:
+        if not self._cancel_reason:
             self._cancel_reason = reason
-            self.task.cancel()
+            self._interrupt()
 
     def abandon(self, reason: str) -> None:
         """Give the job up because this process ends.
@@ -102,8 +108,7 @@ class Attempt:
         """
         if self.log.has_started_nodes:
             self._failure = describe_loss(reason, self.running_nodes)
-        if self.task is not None:
-            self.task.cancel()
+        self._interrupt()
 
     async def read_commands(self) -> None:
         """Apply the commands that were stored since the last time, in order."""
@@ -141,6 +146,29 @@ class Attempt:
             text = f"Internal error: {type(error).__name__}"
             return await self._ended(Status.FAILED, error=text)
         return await self._ended(Status.COMPLETED)
+
+    async def _end_unstorable(self, error: Exception) -> None:
+        """End the job by itself: nothing that its log still holds can be stored.
+
+        A database that is away is asked again until it answers; the worker lives, so
+        nobody else would end the job.
+        """
+        text = "The events of this job could not be stored"
+        logger.error("job %s: %s: %s", self.job_id, text, error)
+        ending = Ending(
+            self.job_id,
+            Status.FAILED,
+            error=text,
+            node_error=text,
+            attempt=self.log.attempt,
+        )
+        while True:
+            try:
+                await settlement.end_job(ending)
+            except Unavailable:
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
 
     async def _run_graph(self) -> None:
         graph = load_graph(self._claimed.graph.encode())
@@ -227,8 +255,9 @@ class Attempt:
                 )
             )
 
-    def _on_fenced(self) -> None:
-        if self.task is not None:
+    def _interrupt(self) -> None:
+        # Once the outcome is there it is stored, whatever else happens.
+        if self.task is not None and not self._has_run:
             self.task.cancel()
 
 
