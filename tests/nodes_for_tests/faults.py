@@ -36,7 +36,6 @@ FAULTS: dict[str, Callable[[], BaseException]] = {
     "memory": MemoryError,
     "recursion": RecursionError,
     "stop": StopIteration,
-    "generator exit": GeneratorExit,
     "odd text": lambda: ValueError("nul \x00 surrogate \ud800"),
     "long text": lambda: ValueError("long " * 10_000),
     "lines": lambda: ValueError("first\nsecond\r\nthird"),
@@ -93,14 +92,9 @@ def _die() -> None:
     os._exit(9)
 
 
-def _unpicklable_result() -> Any:
-    return lambda: None
-
-
 IN_PROCESS: dict[str, Callable[[], Any]] = {
     "bare": _raise_bare,
     "die": _die,
-    "unpicklable": _unpicklable_result,
 }
 
 
