@@ -160,6 +160,7 @@ class If(Node):
     outputs = {"if_true": "any", "if_false": "any"}
     streaming_input = True
     streaming_output = True
+    leading_input = "value"
 
     condition: bool = False
     value: Any = None

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.nodes.harness import NOTHING, Case, run_case, run_graph
-from workflows.engine.events import NodeUpdate, PreviewUpdate
+from workflows.engine.events import LogUpdate, NodeUpdate, PreviewUpdate
 
 IF = "nodetool.control.If"
 FOR_EACH = "nodetool.control.ForEach"
@@ -11,6 +11,8 @@ COLLECT = "nodetool.control.Collect"
 FILTER_STRING = "nodetool.text.FilterString"
 FILTER_NUMBER = "nodetool.numbers.FilterNumber"
 OUTPUT = "nodetool.output.Output"
+THIRDS = list(range(0, 20, 3))
+NOT_THIRDS = [n for n in range(20) if n not in THIRDS]
 
 
 def node(node_id, node_type, **data):
@@ -63,6 +65,134 @@ class TestIf:
         )
 
         assert result == {"yes": ["early", "late"]}
+
+    @pytest.mark.parametrize("mode", ["on_any", "zip_all"])
+    @pytest.mark.parametrize(
+        ("values", "conditions", "yes", "no"),
+        [
+            ([1, 2, 3], [True, False, True], [1, 3], [2]),
+            ([1, 2, 3, 4], [True, False], [1], [2, 3, 4]),
+            ([1, 2], [False, True, True, True, False], [2], [1]),
+            ([1], [True, False], [1], []),
+            ([1, 2, 3], [True], [1, 2, 3], []),
+            ([1, 2, 3], [], [], []),
+            ([], [True, False], [], []),
+            (list(range(20)), [n % 3 > 0 for n in range(20)], NOT_THIRDS, THIRDS),
+        ],
+    )
+    async def test_each_value_takes_the_next_condition_else_the_last_r23(
+        self, values, conditions, yes, no, mode
+    ):
+        result = await outputs_of(
+            [
+                node("values", "test.Emit", values=values),
+                node("conditions", "test.Emit", values=conditions),
+                {**node("if", IF), "sync_mode": mode},
+                node("yes", OUTPUT),
+                node("no", OUTPUT),
+            ],
+            "values.output > if.value",
+            "conditions.output > if.condition",
+            "if.if_true > yes.value",
+            "if.if_false > no.value",
+        )
+
+        assert result == {k: v for k, v in {"yes": yes, "no": no}.items() if v}
+
+    async def test_the_next_condition_is_waited_for_however_late_r23(self):
+        result = await outputs_of(
+            [
+                node("values", "test.Emit", values=["a", "b", "c"]),
+                node("steps", "test.Emit", values=[0, 3, 0]),
+                node("slow", "demo.SlowSteps", seconds_per_step=0.001),
+                node("test", "nodetool.boolean.Compare", b=0),
+                node("if", IF),
+                node("yes", OUTPUT),
+                node("no", OUTPUT),
+            ],
+            "steps.output > slow.steps",
+            "slow.output > test.a",
+            "test.output > if.condition",
+            "values.output > if.value",
+            "if.if_true > yes.value",
+            "if.if_false > no.value",
+        )
+
+        assert result == {"yes": ["a", "c"], "no": ["b"]}
+
+    async def test_one_value_is_passed_on_once_and_the_rest_is_told_r7_r23(self):
+        case = Case(
+            node_type=IF,
+            constants={"value": "x"},
+            streams={"condition": [True, False, False]},
+        )
+
+        outcome = await run_case(case)
+
+        assert outcome.outputs == {"if_true": ["x"]}
+        told = [event.content for event in outcome.recorder.of(LogUpdate)]
+        assert told == ["2 items were not used"]
+
+    async def test_conditions_that_are_left_over_are_told_r7_r23(self):
+        case = Case(
+            node_type=IF, streams={"value": [1], "condition": [True, False, True]}
+        )
+
+        outcome = await run_case(case)
+
+        told = [event.content for event in outcome.recorder.of(LogUpdate)]
+        assert told == ["2 items were not used"]
+
+    async def test_a_value_of_a_loop_takes_the_conditions_of_its_outer_item_r11_r23(
+        self,
+    ):
+        rounds = [
+            ([1, 2, 3], [True, False]),
+            ([4], [False, True, True]),
+            ([5, 6], []),
+            ([], [True]),
+            ([7], [True]),
+        ]
+        result = await outputs_of(
+            [
+                node("rounds", FOR_EACH, input_list=rounds),
+                node("first", "nodetool.list.GetElement", index=0),
+                node("second", "nodetool.list.GetElement", index=1),
+                node("values", FOR_EACH),
+                node("conditions", FOR_EACH),
+                node("if", IF),
+                node("yes", OUTPUT),
+                node("no", OUTPUT),
+            ],
+            "rounds.output > first.values",
+            "rounds.output > second.values",
+            "first.output > values.input_list",
+            "second.output > conditions.input_list",
+            "values.output > if.value",
+            "conditions.output > if.condition",
+            "if.if_true > yes.value",
+            "if.if_false > no.value",
+        )
+
+        assert result == {"yes": [1, 7], "no": [2, 3, 4]}
+
+    async def test_a_value_is_held_for_all_conditions_of_its_own_loop_r11_r23(self):
+        result = await outputs_of(
+            [
+                node("outer", FOR_EACH, input_list=[[True, False], [], [True]]),
+                node("inner", FOR_EACH),
+                node("if", IF),
+                node("yes", OUTPUT),
+                node("no", OUTPUT),
+            ],
+            "outer.output > inner.input_list",
+            "outer.index > if.value",
+            "inner.output > if.condition",
+            "if.if_true > yes.value",
+            "if.if_false > no.value",
+        )
+
+        assert result == {"yes": [0, 2], "no": [0]}
 
     async def test_conditions_and_values_of_one_loop_belong_together_r11_r23(self):
         result = await outputs_of(

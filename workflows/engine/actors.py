@@ -160,4 +160,5 @@ def input_sets(actor: Actor) -> InputSets:
         return OneSet()
     if len(others) == 1:
         return SingleSets(others[0])
-    return JoinedSets(others, zips=actor.node.zips)
+    leading = actor.plan.cls.leading_input
+    return JoinedSets(others, zips=actor.node.zips, leading=leading)

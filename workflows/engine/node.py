@@ -50,6 +50,8 @@ class Node(msgspec.Struct, kw_only=True):
     reports_result: ClassVar[bool] = True
     # On for generators that send null like any other value.
     sends_null: ClassVar[bool] = False
+    # The input of which each item makes one set, where the others are unrelated to it.
+    leading_input: ClassVar[str] = ""
     # Layout and notes: never run and say nothing.
     inert: ClassVar[bool] = False
 

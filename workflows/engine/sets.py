@@ -128,17 +128,23 @@ class JoinedSets:
     * Several items of one iteration on one input are a set each.
     * Unrelated streams pair by position with ``zips``; else each arrival makes a set
       with the latest of the others, and nothing is used before every input has an item.
+    * With a ``leading`` input each of its items makes one set: unrelated streams move
+      on with it, one item each; the last item of one that has ended is held.
     """
 
-    def __init__(self, links: list[Link], *, zips: bool) -> None:
+    def __init__(self, links: list[Link], *, zips: bool, leading: str = "") -> None:
         self._links = links
         self._zips = zips
+        names = [link.name for link in links]
+        self._lead = names.index(leading) if leading in names else None
+        # Nothing but a constant leads: it makes one set.
+        self._is_single = self._lead is not None and not links[self._lead].is_stream
         self._current: list[Item | None] = [None] * len(links)
         self._is_ready = False
         self._has_run = False
         self._count = 0
         for link in links:
-            link.may_lapse = True
+            link.may_lapse = not self._is_single
 
     def poll(self) -> Poll:
         while not self._is_ready:
@@ -165,7 +171,7 @@ class JoinedSets:
             self._links[i]
             for group in self._leading_groups()
             for i in group
-            if not self._links[i].items
+            if not self._links[i].items and self._links[i].is_open
         ]
 
     def _advance(self, position: int) -> None:
@@ -217,7 +223,14 @@ class JoinedSets:
         ]
 
     def _step(self) -> Poll:
+        if self._is_single:
+            return EXHAUSTED
         groups = self._leading_groups()
+        if self._zips or self._lead is not None:
+            self._expect_partners(groups)
+        led = next((group for group in groups if self._lead in group), None)
+        if led is not None and len(groups) > 1:
+            return self._step_led(groups, led)
         repeated = [i for group in groups for i in group if self._repeats(i)]
         if repeated:
             for position in repeated:
@@ -225,12 +238,14 @@ class JoinedSets:
             return READY
         ready = [g for g in groups if all(self._links[i].items for i in g)]
         ended = any(self._links[i].is_ended for g in groups for i in g)
-        if self._zips and len(groups) > 1:
-            for group in groups:
-                self._links[group[0]].may_lapse = len(group) > 1
         if self._zips or len(groups) == 1:
             return self._step_all(groups, ready, ended=ended)
         return self._step_latest(groups, ready)
+
+    def _expect_partners(self, groups: list[list[int]]) -> None:
+        """Count what is left over where streams pair that have no root in common."""
+        for group in groups if len(groups) > 1 else ():
+            self._links[group[0]].may_lapse = len(group) > 1
 
     def _repeats(self, position: int) -> bool:
         items, item = self._links[position].items, self._current[position]
@@ -246,6 +261,27 @@ class JoinedSets:
         for position in (i for group in groups for i in group):
             self._advance(position)
         return READY
+
+    def _step_led(self, groups: list[list[int]], led: list[int]) -> Poll:
+        """Move on the leading input, and with it all but what is of a later item."""
+        going = [g for g in groups if not any(self._links[i].is_ended for i in g)]
+        if led not in going:
+            return EXHAUSTED
+        if not all(self._links[i].items for group in going for i in group):
+            return WAITING
+        leading = self._upcoming(led)
+        for group in going:
+            upcoming = self._upcoming(group)
+            if all(upcoming.get(root, -1) <= leading[root] for root in leading):
+                for position in group:
+                    self._advance(position)
+        return READY
+
+    def _upcoming(self, group: list[int]) -> dict[Any, int]:
+        """Return the index of each root that the next items of these inputs have."""
+        return dict(
+            pair for position in group for pair in self._links[position].items[0][2]
+        )
 
     def _step_latest(self, groups: list[list[int]], ready: list[list[int]]) -> Poll:
         """Move on the input whose next item came first and belongs to the others."""

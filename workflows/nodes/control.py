@@ -12,14 +12,16 @@ from workflows.nodes import registry
 class If(Node):
     """Passes each value on to one of two branches; the other one gets nothing.
 
-    A connected condition is waited for. One condition holds for all values; conditions
-    and values of the same loop belong together.
+    A connected condition is waited for. Conditions and values of the same loop belong
+    together. Of other conditions each value takes the next one, and once they have
+    ended the last one: a single condition holds for all values.
     """
 
     outputs = {"if_true": "any", "if_false": "any"}
     streaming_input = True
     streaming_output = True
     retry_safe = True
+    leading_input = "value"
 
     condition: Annotated[bool, Meta(description="Which branch is taken.")] = False
     value: Annotated[Any, Meta(description="What to pass on.")] = []
