@@ -217,9 +217,7 @@ class JobLog:
         if self._held is not None and len(self._held) >= MAX_WAITING_EVENTS:
             await self._room.wait()
             return
-        if self._waiting and not self._is_queued:
-            self._is_queued = True
-            writer.put(self)
+        self._queue_again()
         await self._room.wait()
 
     def _track(self, event: NodeUpdate) -> None:

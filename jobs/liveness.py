@@ -26,6 +26,7 @@ from jobs import dispatch, settlement
 from jobs.executor import CANCELLED_BY_USER, describe_loss
 from jobs.log_writer import writer
 from jobs.models import Command, Job, Status, Worker
+from jobs.querysets import IS_LIVE
 from jobs.settlement import Ending
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ STUCK_LOOP_S = 30.0
 FORGET_WORKER_S = 3600.0
 STUCK_EXIT_CODE = 70
 REAPER_LOCK = 0x6E6F6465  # any number that nobody else locks
+_ANY_LIVE = f"SELECT 1 FROM jobs_job WHERE {IS_LIVE} LIMIT 1"  # noqa: S608
 
 
 class Liveness(threading.Thread):
@@ -110,6 +112,8 @@ class Liveness(threading.Thread):
         self._watch_loop()
         self._every("renew", RENEW_S, self._renew)
         if not self._may_settle():
+            return
+        if not self._is_any_live():
             return
         self._every("cancels", TICK_S, self._end_ignored_cancels)
         if time.monotonic() >= self._reap_from:
@@ -178,6 +182,12 @@ class Liveness(threading.Thread):
             )
 
     # --- everybody's jobs
+
+    def _is_any_live(self) -> bool:
+        """Whether there is anything to look after: an idle server costs one look-up."""
+        with connection.cursor() as cursor:
+            cursor.execute(_ANY_LIVE)
+            return cursor.fetchone() is not None
 
     def _end_ignored_cancels(self) -> None:
         overdue = Job.objects.live().filter(

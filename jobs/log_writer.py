@@ -32,6 +32,10 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 MAX_GROUP = 256
+# Whoever asks for a commit waits for the one under way: so many events that it takes
+# some ten milliseconds, shared by the logs of the group.
+MAX_GROUP_EVENTS = 2_000
+MIN_SHARE = 20
 POLL_S = 0.05
 RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 # SQLite lets one process write at a time and does not queue the others fairly: a
@@ -82,8 +86,8 @@ class Operation(Protocol):
 
     give_up_s: float
 
-    def apply(self, cursor: Any) -> None:
-        """Execute the statements of this operation."""
+    def apply(self, cursor: Any, max_events: int) -> None:
+        """Execute the statements; of what waits, ``max_events`` at most."""
 
     def committed(self, deliveries: Deliveries) -> None:
         """The transaction is durable: say so."""
@@ -117,8 +121,9 @@ class Request(Generic[T]):
         self.future: asyncio.Future[T] = self._loop.create_future()
         self._answer: Any = None
 
-    def apply(self, cursor: Any) -> None:
+    def apply(self, cursor: Any, max_events: int) -> None:
         """Execute the statements and keep their answer."""
+        del max_events
         self._answer = self._statements(cursor)
 
     def committed(self, deliveries: Deliveries) -> None:
@@ -258,9 +263,10 @@ class LogWriter:
 
     def _try(self, group: list[Operation], deliveries: Deliveries) -> Exception | None:
         try:
+            share = max(MIN_SHARE, MAX_GROUP_EVENTS // len(group))
             with transaction.atomic(), connection.cursor() as cursor:
                 for operation in group:
-                    operation.apply(cursor)
+                    operation.apply(cursor, share)
         except Exception as error:  # noqa: BLE001 - one bad operation ends alone
             return error
         for operation in group:
