@@ -134,14 +134,18 @@ def _union(spec: TypeSpec) -> Coercer:
     members = [coercer_for(arg) for arg in spec.type_args]
 
     def coerce_union(value: Any) -> Any:
+        fitted: list[Any] = []
         for member in members:
-            if member is None:
-                return value
             try:
-                return member(value)
+                taken = value if member is None else member(value)
             except ValueMisfit:
                 continue
-        raise _misfit(spec, value)
+            if taken is value:  # 10.0 is a float before it is an int
+                return value
+            fitted.append(taken)
+        if not fitted:
+            raise _misfit(spec, value)
+        return fitted[0]
 
     return coerce_union
 
