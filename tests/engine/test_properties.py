@@ -130,8 +130,24 @@ def test_a_text_becomes_a_point_in_time():
         "second": 1,
         "microsecond": 500_000,
         "tzinfo": "UTC-01:30",
-        "utc_offset": "-0130",
+        "utc_offset": -90,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("", 0), ("Z", 0), ("+00:00", 0), ("+05:45", 345), ("-00:30", -30)],
+)
+def test_the_offset_of_a_time_is_in_minutes_as_a_constant_gives_it(text, minutes):
+    value = coerce(parse_type("datetime"), f"2024-12-31T23:59:01{text}")
+
+    assert value["utc_offset"] == minutes
+    assert type(value["utc_offset"]) is int
+
+
+def test_an_offset_of_seconds_is_refused():
+    with pytest.raises(ValueMisfit, match="expected a time such as"):
+        coerce(parse_type("datetime"), "2024-12-31T23:59:01+00:00:30")
 
 
 @pytest.mark.parametrize(("value", "fine"), [("low", True), ("mid", False), (1, False)])

@@ -213,8 +213,9 @@ def _datetime(spec: TypeSpec) -> Coercer:
 
 def _datetime_value(at: dt.datetime) -> dict[str, Any]:
     offset = at.utcoffset() or dt.timedelta()
-    seconds = int(offset.total_seconds())
-    sign, minutes = "-" if seconds < 0 else "+", abs(seconds) // 60
+    minutes, rest = divmod(offset, dt.timedelta(minutes=1))
+    if rest:
+        raise ValueError("the offset from UTC is not in whole minutes")
     return {
         "type": "datetime",
         "year": at.year,
@@ -225,7 +226,7 @@ def _datetime_value(at: dt.datetime) -> dict[str, Any]:
         "second": at.second,
         "microsecond": at.microsecond,
         "tzinfo": at.tzname() or "UTC",
-        "utc_offset": f"{sign}{minutes // 60:02}{minutes % 60:02}",
+        "utc_offset": minutes,
     }
 
 
