@@ -302,7 +302,7 @@ class Secs(Node):
 
     outputs = {"output": "any"}
 
-    secs: Annotated[float, Meta(min=0)] = 0.5
+    secs: Annotated[float, Meta(min=0, max=60)] = 0.5
     count: int = 0
     choice: Literal["low", "high"] = "low"
     maybe: int | None = 7
@@ -566,6 +566,15 @@ class IntegerInput(InputNode):
         if value > self.max:
             raise ValueError(f"{value} is more than {self.max}")
         return value
+
+
+@registry.register("test.BoundedInput")
+class BoundedInput(InputNode):
+    """A number that its type bounds."""
+
+    outputs = {"output": "int"}
+
+    value: Annotated[int, Meta(min=1, max=9)] = 5
 
 
 @registry.register("test.FileInput")

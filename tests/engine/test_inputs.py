@@ -41,12 +41,20 @@ async def test_r44_input_nodes_send_no_node_update():
         ("i", 7.5, "expected int, got float 7.5"),
         ("i", True, "expected int, got bool True"),
         ("i", 101, "101 is more than 100"),
+        ("b", 0, "expected at least 1, got int 0"),
+        ("b", 10, "expected at most 9, got int 10"),
         ("x", 5, "expected str, got int 5"),
     ],
 )
 async def test_a_bad_parameter_fails_before_any_node_starts(name, value, reason):
     done = await run(
-        {"x": "StringInput", "i": "IntegerInput", "k": "K", "r": "Output"},
+        {
+            "x": "StringInput",
+            "i": "IntegerInput",
+            "b": "BoundedInput",
+            "k": "K",
+            "r": "Output",
+        },
         "x -> r",
         params={name: value},
     )

@@ -198,6 +198,49 @@ async def test_data_overrides_the_default_and_null_means_the_default():
     assert done.values == {"r": [[2, 0, "low", 7]]}
 
 
+OUT_OF_BOUNDS = [
+    (-0.5, "expected at least 0, got float -0.5"),
+    (61, "expected at most 60, got int 61"),
+    (float("nan"), "expected at least 0, got float nan"),
+    pytest.param(2**60_000, "expected at most 60, got int of 60,001 bits", id="huge"),
+]
+
+
+@pytest.mark.parametrize(("value", "reason"), OUT_OF_BOUNDS)
+async def test_a_number_in_data_that_is_out_of_bounds_does_not_load(value, reason):
+    done = await run(
+        {"s": ("Secs", {"secs": value}), "k": "K", "r": "Output"}, "s -> r"
+    )
+
+    assert str(done.error) == (
+        "Graph contains errors: Failed to load node s (type: test.Secs): Error setting "
+        "property 'secs' on node 's': [Secs] Invalid value for property 'secs': "
+        f"{reason}"
+    )
+    assert done.statuses("k") == []
+
+
+@pytest.mark.parametrize(("value", "reason"), OUT_OF_BOUNDS)
+async def test_r20_an_arriving_number_out_of_bounds_is_an_error_of_the_node(
+    value, reason
+):
+    done = await run(
+        {"k": ("K", {"value": value}), "s": "Secs", "r": "Output"},
+        "k -> s.secs",
+        "s -> r",
+    )
+
+    assert done.statuses("s") == ["running", "error"]
+    assert str(done.error) == f"[Secs] Invalid value for property 'secs': {reason}"
+
+
+@pytest.mark.parametrize("value", [0, 60, 0.0])
+async def test_the_bounds_themselves_are_allowed(value):
+    done = await run({"s": ("Secs", {"secs": value}), "r": "Output"}, "s -> r")
+
+    assert done.values["r"][0][0] == value
+
+
 async def test_empty_lists_in_data_are_set():
     done = await run({"n": ("Length", {"values": []}), "r": "Output"}, "n -> r")
 

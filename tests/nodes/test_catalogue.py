@@ -10,6 +10,7 @@ import pytest
 
 from tests.nodes.harness import registry
 from workflows.engine.node import Node
+from workflows.engine.plans import plan_of
 from workflows.engine.registry import NodeRegistry
 from workflows.engine.schema import all_metadata, node_metadata, slim_metadata
 
@@ -59,6 +60,14 @@ def test_properties_are_those_editors_know(node_type):
 
     shown = ("name", "type", "default", "min", "max")
     assert [{key: each[key] for key in shown} for each in properties] == expected
+
+
+@pytest.mark.parametrize("cls", list(registry), ids=lambda cls: cls.node_type)
+def test_an_editor_may_write_every_default_into_the_graph(cls):
+    plan = plan_of(cls)
+
+    for name, default in plan.defaults.items():
+        assert plan.coerce(name, default) == default
 
 
 @pytest.mark.parametrize("node_type", sorted(NODES))

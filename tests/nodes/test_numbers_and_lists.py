@@ -31,9 +31,9 @@ async def output_of(node_type, **data):
         ("nodetool.list.ListRange", {"stop": 2_000_000}, "1,000,000 numbers"),
         ("nodetool.list.ListRange", {"stop": 10**30}, "1,000,000 numbers"),
         ("nodetool.constant.Date", {"year": 2023, "month": 2, "day": 29}, "day 29"),
-        ("nodetool.constant.Date", {"month": 13}, "month is 13: use a number from 1"),
-        ("nodetool.constant.DateTime", {"hour": 24}, "hour is 24"),
-        ("nodetool.constant.DateTime", {"utc_offset": 900}, "utc_offset is 900"),
+        ("nodetool.constant.Date", {"month": 13}, "'month': expected at most 12"),
+        ("nodetool.constant.DateTime", {"hour": 24}, "'hour': expected at most 23"),
+        ("nodetool.constant.DateTime", {"utc_offset": 900}, "at most 840, got int 900"),
         ("nodetool.constant.Select", {"value": "c", "options": ["a"]}, "use a"),
     ],
 )

@@ -17,6 +17,8 @@ from workflows.engine.values import wire_type
 
 Coercer = Callable[[Any], Any]
 
+MAX_SHOWN_BITS = 256
+
 
 @lru_cache(maxsize=4096)
 def coercer_for(spec: TypeSpec) -> Coercer | None:
@@ -44,6 +46,25 @@ def coerce(spec: TypeSpec, value: Any) -> Any:
     return value if check is None else check(value)
 
 
+def within(
+    check: Coercer | None, low: float | None, high: float | None
+) -> Coercer | None:
+    """Return the check that also refuses numbers below ``low`` and above ``high``."""
+    if low is None and high is None:
+        return check
+
+    def coerce_within(value: Any) -> Any:
+        fitted = value if check is None else check(value)
+        if isinstance(fitted, int | float):
+            if low is not None and not fitted >= low:
+                raise _misfit(f"at least {low}", fitted)
+            if high is not None and not fitted <= high:
+                raise _misfit(f"at most {high}", fitted)
+        return fitted
+
+    return coerce_within
+
+
 def _optional(check: Coercer) -> Coercer:
     def coerce_optional(value: Any) -> Any:
         return None if value is None else check(value)
@@ -52,8 +73,14 @@ def _optional(check: Coercer) -> Coercer:
 
 
 def _misfit(expected: object, value: Any) -> ValueMisfit:
-    shown = f" {value}" if isinstance(value, bool | int | float) else ""
-    return ValueMisfit(f"expected {expected}, got {wire_type(value)}{shown}")
+    return ValueMisfit(f"expected {expected}, got {wire_type(value)}{_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, int) and value.bit_length() > MAX_SHOWN_BITS:
+        # Its digits may be too many to write: the interpreter has a limit.
+        return f" of {value.bit_length():,} bits"
+    return f" {value}" if isinstance(value, int | float) else ""
 
 
 def _exactly(kind: type) -> Callable[[TypeSpec], Coercer]:

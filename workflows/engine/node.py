@@ -12,7 +12,10 @@ from workflows.engine.type_specs import TypeSpec
 
 
 class Meta(msgspec.Struct, frozen=True, kw_only=True):
-    """What the editor shows of a property, given in its annotation."""
+    """What the editor shows of a property, given in its annotation.
+
+    A number below ``min`` or above ``max`` is refused wherever it comes from.
+    """
 
     description: str | None = None
     title: str | None = None

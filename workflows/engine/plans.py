@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from workflows.engine.coercion import Coercer, coercer_for
+from workflows.engine.coercion import Coercer, coercer_for, within
 from workflows.engine.errors import ValueMisfit
 from workflows.engine.node import InputNode, Meta, Node, OutputNode, PreviewNode
 from workflows.engine.type_specs import TypeSpec, from_annotation, parse_type
@@ -108,7 +108,8 @@ def _property(name: str, annotation: Any, default: Any) -> Property:
     marks = typing.get_args(annotation)[1:]
     meta = next((mark for mark in marks if isinstance(mark, Meta)), Meta())
     spec = from_annotation(annotation)
-    return Property(name, spec, default, meta, coercer_for(spec))
+    check = within(coercer_for(spec), meta.min, meta.max)
+    return Property(name, spec, default, meta, check)
 
 
 def _flavour(cls: type[Node]) -> Flavour:

@@ -31,11 +31,9 @@ class StreamText(Node):
     delay_seconds: Annotated[float, Meta(description="Pause after a piece.", min=0)] = 0
 
     async def generate(self, context: NodeContext) -> AsyncIterator[dict[str, Any]]:
-        if self.chunk_size < 1:
-            raise ValueError("chunk_size must be 1 or more")
         starts = range(0, max(1, len(self.text)), self.chunk_size)
-        left = len(starts) * max(1, self.repeat)
-        for _ in range(max(1, self.repeat)):
+        left = len(starts) * self.repeat
+        for _ in range(self.repeat):
             for start in starts:
                 left -= 1
                 piece = self.text[start : start + self.chunk_size]

@@ -41,11 +41,11 @@ class IntervalTrigger(Node):
     ] = True
 
     async def generate(self, context: NodeContext) -> AsyncIterator[dict[str, Any]]:
-        if not self.interval_seconds > 0:
+        if self.interval_seconds == 0:
             raise ValueError("interval_seconds must be more than 0")
         started = time.monotonic()
         wait = 0.0 if self.emit_on_start else self.interval_seconds
-        due = started + max(0.0, self.initial_delay_seconds) + wait
+        due = started + self.initial_delay_seconds + wait
         tick = 0
         while not self.max_events or tick < self.max_events:
             await asyncio.sleep(due - time.monotonic())
