@@ -5,6 +5,7 @@ import pytest
 from tests.engine.running import run
 from workflows.engine.coercion import coerce
 from workflows.engine.errors import ValueMisfit
+from workflows.engine.events import NodeUpdate
 from workflows.engine.type_specs import TypeSpec, fits, from_annotation, parse_type
 from workflows.engine.values import AudioRef, ImageRef
 
@@ -266,6 +267,34 @@ async def test_an_edge_takes_the_place_of_the_value_in_data():
     )
 
     assert done.values == {"r": [[2.5, 0, "low", 7]]}
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"data": None, "properties": {"value": 3}}, 3),
+        ({"data": {"value": 1}, "properties": {"value": 3}}, 1),
+        ({"data": {}, "properties": {"value": 3}}, None),
+    ],
+)
+async def test_properties_stand_for_data_where_there_is_none(more, expected):
+    done = await run({"k": "K", "r": "Output"}, "k -> r", k=more)
+
+    assert done.values == {"r": [expected]}
+
+
+@pytest.mark.parametrize("shown", [None, {}, {"title": 1}, [], "text", 7, True])
+async def test_whatever_an_editor_keeps_beside_a_node_does_not_matter(shown):
+    done = await run({"k": ("K", {"value": 1})}, k={"ui_properties": shown})
+
+    assert done.error is None
+    assert {u.node_name for u in done.of(NodeUpdate)} == {"K"}
+
+
+async def test_the_title_that_a_user_gave_is_the_name_of_the_node():
+    done = await run({"k": "K"}, k={"ui_properties": {"title": "Mine"}})
+
+    assert {u.node_name for u in done.of(NodeUpdate)} == {"Mine"}
 
 
 async def test_unknown_names_in_data_are_ignored():

@@ -23,13 +23,17 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GraphNode(msgspec.Struct, kw_only=True):
-    """A node of the document; ``data`` holds property values by name."""
+    """A node of the document; ``data`` holds property values by name.
+
+    Some clients write ``properties`` for it; `load_graph` reads both.
+    """
 
     id: str = ""
     type: str = ""
     parent_id: str | None = None
     data: dict[str, Any] | None = None
-    ui_properties: dict[str, Any] | None = None
+    properties: dict[str, Any] | None = None
+    ui_properties: Any = None
     dynamic_properties: dict[str, Any] | None = None
     dynamic_outputs: dict[str, Any] | None = None
     sync_mode: Any = "on_any"
@@ -74,6 +78,9 @@ def load_graph(document: bytes | str | dict[str, Any]) -> Graph:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         problem = Problem(message=f"Not a graph: {error}", cure="Correct the document.")
         raise GraphError([problem]) from error
+    for node in graph.nodes:
+        if node.data is None:
+            node.data = node.properties
     _name_edges(graph.edges)
     return graph
 

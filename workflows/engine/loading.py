@@ -116,7 +116,8 @@ def _failure(
 
 
 def _display_name(node: GraphNode, plan: NodePlan, properties: dict[str, Any]) -> str:
-    title = (node.ui_properties or {}).get("title")
+    shown = node.ui_properties
+    title = shown.get("title") if isinstance(shown, dict) else None
     if plan.flavour == Flavour.INPUT or plan.is_output:
         title = properties.get("name")
     return title if isinstance(title, str) and title else plan.title
