@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -27,6 +27,7 @@ from jobs.large_values import (
 )
 from jobs.log_writer import Deliveries, writer
 from jobs.models import TERMINAL
+from jobs.statements import Move
 from workflows.engine.events import (
     Event,
     JobUpdate,
@@ -56,6 +57,8 @@ class StatusChange:
 
 
 Entry = bytes | StatusChange
+# Events, and the change of status that the last of them tells, if one does.
+Run = tuple[list[bytes], StatusChange | None]
 
 
 class JobLog:
@@ -233,32 +236,51 @@ class JobLog:
 
     # --- the writer's side
 
-    def apply(self, cursor: Any, max_events: int) -> None:
+    @classmethod
+    def apply_all(cls, cursor: Any, logs: list[Self], max_events: int) -> None:
         """Number and store what is waiting; the same again after a failure."""
+        steps = [(log, log._begin(max_events), log.last_seq) for log in logs]
+        while steps:
+            moves = [
+                Move(log, len(runs[0][0]), after, runs[0][1])
+                for log, runs, after in steps
+                if runs
+            ]
+            taken = iter(statements.move_all(cursor, moves))
+            steps = [
+                (log, runs[1:], log._number(runs[0], after))
+                for log, runs, after in steps
+                if runs and log._may_write(next(taken))
+            ]
+        statements.insert_batches(
+            cursor, [batch for log in logs for batch in log._batches]
+        )
+
+    def _begin(self, max_events: int) -> list[Run]:
         if not self._taken:
             self._take(max_events)
         self._batches = []
         for value in self._taken_values:
             statements.insert_value(self.owner_id, self.job_id, value)
-        last_seq = self.last_seq
-        for events, change in _cut_at_changes(self._taken):
-            moved = statements.move_last_seq(
-                cursor, self, len(events), last_seq, change
-            )
-            if moved is None:
-                self.is_fenced = True
-                break
-            last_seq = moved
-            self._batches += pack(
-                events,
-                job_id=self.job_id,
-                owner_id=self.owner_id,
-                workflow_id=self.workflow_id,
-                first_seq=last_seq - len(events) + 1,
-                ts=self._taken_at,
-                is_final=change is not None and change.to in TERMINAL,
-            )
-        statements.insert_batches(cursor, self._batches)
+        return _cut_at_changes(self._taken)
+
+    def _may_write(self, is_taken: bool) -> bool:  # noqa: FBT001 - an answer, passed on
+        self.is_fenced = self.is_fenced or not is_taken
+        return is_taken
+
+    def _number(self, run: Run, after: int) -> int:
+        """Make the batches of a run whose numbers are taken; the last number."""
+        events, change = run
+        self._batches += pack(
+            events,
+            job_id=self.job_id,
+            owner_id=self.owner_id,
+            workflow_id=self.workflow_id,
+            first_seq=after + 1,
+            ts=self._taken_at,
+            is_final=change is not None and change.to in TERMINAL,
+        )
+        return after + len(events)
 
     def committed(self, deliveries: Deliveries) -> None:
         """Announce what was stored and let the producers go on."""
@@ -312,11 +334,9 @@ class JobLog:
             self._on_fenced()
 
 
-def _cut_at_changes(
-    entries: list[Entry],
-) -> list[tuple[list[bytes], StatusChange | None]]:
+def _cut_at_changes(entries: list[Entry]) -> list[Run]:
     """Cut ``entries`` behind each status change: it is stored with its event."""
-    runs: list[tuple[list[bytes], StatusChange | None]] = []
+    runs: list[Run] = []
     events: list[bytes] = []
     for entry in entries:
         if isinstance(entry, StatusChange):

@@ -82,12 +82,13 @@ def _run_all(calls: list[Callable[[], None]]) -> None:
 
 
 class Operation(Protocol):
-    """A piece of work for the writer. ``apply`` may run more than once."""
+    """A piece of work for the writer. ``apply_all`` may run more than once."""
 
     give_up_s: float
 
-    def apply(self, cursor: Any, max_events: int) -> None:
-        """Execute the statements; of what waits, ``max_events`` at most."""
+    @classmethod
+    def apply_all(cls, cursor: Any, operations: Any, max_events: int) -> None:
+        """Execute the statements of a group; ``max_events`` of each at most."""
 
     def committed(self, deliveries: Deliveries) -> None:
         """The transaction is durable: say so."""
@@ -121,10 +122,12 @@ class Request(Generic[T]):
         self.future: asyncio.Future[T] = self._loop.create_future()
         self._answer: Any = None
 
-    def apply(self, cursor: Any, max_events: int) -> None:
-        """Execute the statements and keep their answer."""
+    @classmethod
+    def apply_all(cls, cursor: Any, operations: Any, max_events: int) -> None:
+        """Execute the statements and keep their answers."""
         del max_events
-        self._answer = self._statements(cursor)
+        for request in operations:
+            request._answer = request._statements(cursor)
 
     def committed(self, deliveries: Deliveries) -> None:
         """Resolve the future on its loop."""
@@ -226,7 +229,7 @@ class LogWriter:
         with contextlib.suppress(queue.Empty):
             while len(group) < MAX_GROUP:
                 group.append(self._queue.get_nowait())
-        return group
+        return list(dict.fromkeys(group))
 
     def _poll_once(self, callback: Callable[[Any], None]) -> None:
         try:
@@ -265,8 +268,8 @@ class LogWriter:
         try:
             share = max(MIN_SHARE, MAX_GROUP_EVENTS // len(group))
             with transaction.atomic(), connection.cursor() as cursor:
-                for operation in group:
-                    operation.apply(cursor, share)
+                for kind, operations in _by_kind(group).items():
+                    kind.apply_all(cursor, operations, share)
         except Exception as error:  # noqa: BLE001 - one bad operation ends alone
             return error
         for operation in group:
@@ -295,6 +298,13 @@ class LogWriter:
                 )
         deliveries.send()
         return remaining
+
+
+def _by_kind(group: list[Operation]) -> dict[type[Operation], list[Operation]]:
+    kinds: dict[type[Operation], list[Operation]] = {}
+    for operation in group:
+        kinds.setdefault(type(operation), []).append(operation)
+    return kinds
 
 
 def _is_outage(error: Exception) -> bool:
