@@ -13,6 +13,8 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
@@ -76,7 +78,7 @@ class Session:
         self._can_send_many = FRAMES_EXTENSION in (scope.get("extensions") or {})
         self._is_pinned = False
         self._has_spoken = False
-        self._replies: deque[bytes] = deque()
+        self._replies: deque[tuple[bytes, bool]] = deque()
         self._subscriptions: dict[str, Subscription] = {}
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
@@ -159,7 +161,7 @@ class Session:
 
     def send(self, message: Message) -> None:
         """Queue a message for this socket, in its encoding."""
-        self._replies.append(encode(message, binary=self.binary))
+        self._replies.append((encode(message, binary=self.binary), self.binary))
         self._wake.set()
 
     def pin(self, mode: str) -> None:
@@ -225,10 +227,12 @@ class Session:
 
     async def _write_replies(self) -> None:
         while self._replies:
-            frames = list(self._replies)
+            replies = list(self._replies)
             self._replies.clear()
             self._room.set()
-            await self._write(frames, binary=self.binary)
+            # Each in the encoding of its own command, which the next one may change.
+            for binary, group in groupby(replies, key=itemgetter(1)):
+                await self._write([frame for frame, _ in group], binary=binary)
 
     async def _write_pages(self) -> bool:
         has_written = False
