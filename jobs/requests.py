@@ -13,6 +13,7 @@ from django.conf import settings
 from jobs.errors import InvalidJobRequest
 from storage.ids import new_id
 from workflows.engine.events import encode_value
+from workflows.engine.sanitize import sanitize
 
 STRATEGIES = frozenset({"threaded", "subprocess", "docker"})
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -89,7 +90,8 @@ def _text(data: dict[str, Any], name: str, default: str) -> str:
         return default
     if not isinstance(value, str):
         raise InvalidJobRequest(f"{name} must be a string")
-    return value
+    # PostgreSQL keeps no NUL in a text.
+    return str(sanitize(value))
 
 
 def _mapping(data: dict[str, Any], name: str) -> dict[str, Any] | None:
