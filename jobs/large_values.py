@@ -107,7 +107,7 @@ class LargeValues:
     def _refer_to_text(self, text: str) -> dict[str, Any]:
         if self._last_text is not None and self._last_text[0] is text:
             return self._last_text[1]
-        reference = self._refer_to(sanitize(text).encode(), "text")
+        reference = self._refer_to(_utf8(text), "text")
         self._last_text = (text, reference)
         return reference
 
@@ -146,6 +146,15 @@ class LargeValues:
 def is_large_text(value: Any) -> bool:
     """Whether ``value`` is a text that is large, seen without encoding it."""
     return type(value) is str and len(value) > MAX_INLINE_BYTES
+
+
+def _utf8(text: str) -> bytes:
+    """``text`` as it is stored, clean; the common case at little cost."""
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        return sanitize(text).encode()
+    return sanitize(text).encode() if b"\0" in data else data
 
 
 def holds_large_text(event: Event) -> bool:

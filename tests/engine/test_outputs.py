@@ -174,6 +174,18 @@ async def test_a_spilled_list_that_is_no_text_folds_into_its_last_value():
     assert "long.txt" in assets.discarded
 
 
+async def test_a_list_that_passes_the_limit_at_the_very_end_goes_to_an_asset_too():
+    assets = MemoryAssets()
+    collector = OutputCollector(assets, limit=100)
+    text = "a" * 200
+    collector.add("long", text)
+    result = await collector.result()
+
+    assert result["outputs"]["long"]["asset_id"] == "long.json"
+    assert msgspec.json.decode(assets.files["long.json"]) == [text]
+    assert result["long"] is text
+
+
 async def test_a_run_that_fills_the_memory_spills_while_it_runs(monkeypatch):
     monkeypatch.setattr(
         outputs_module.OutputCollector.__init__, "__kwdefaults__", {"limit": 500}

@@ -150,6 +150,7 @@ Event = (
     | ErrorMessage
 )
 
+_NUL = b"\\u0000"
 _encoder = msgspec.json.Encoder(enc_hook=stand_in)
 
 
@@ -164,6 +165,6 @@ def encode_value(value: Any) -> bytes:
         body = _encoder.encode(value)
     except Exception:  # noqa: BLE001 - values come from anybody's node
         return _encoder.encode(sanitize(value))
-    if needs_cleaning(body):
-        return _encoder.encode(sanitize(value))
-    return body
+    # In a text that stands alone nothing else can be wrong, and it may be very long.
+    is_unfit = _NUL in body if type(value) is str else needs_cleaning(body)
+    return _encoder.encode(sanitize(value)) if is_unfit else body

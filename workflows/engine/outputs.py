@@ -62,14 +62,15 @@ class _Output:
     def __init__(self, name: str) -> None:
         self.values = _Store(f"{name}.json", "application/json")
         self.text: _Store | None = _Store(f"{name}.txt", "text/plain")
-        self.last = b""
+        # A text as it is: it cannot change, and a long one would take long to decode.
+        self.last: bytes | str | None = None
 
     def add(self, value: Any, *, is_piece: bool) -> int:
         """Append a value; return by how many bytes memory has grown."""
         body = encode_value(value)
-        self.values.buffer += b"," if self.last else b"["
+        self.values.buffer += b"[" if self.last is None else b","
         self.values.buffer += body
-        self.last = body
+        self.last = value if type(value) is str else body
         return len(body) + 1 + self._add_text(value, is_piece=is_piece)
 
     def _add_text(self, value: Any, *, is_piece: bool) -> int:
@@ -96,7 +97,9 @@ class _Output:
 
     async def folded(self, assets: AssetStore) -> Any:
         if self.text is None:
-            return msgspec.json.decode(self.last)
+            assert self.last is not None
+            is_text = isinstance(self.last, str)
+            return self.last if is_text else msgspec.json.decode(self.last)
         if self.text.spill is not None:
             return await self.text.finish(assets)
         return self.text.buffer.decode()
@@ -158,6 +161,7 @@ class OutputCollector:
         list comes as the ``msgspec.Raw`` of its JSON. Nothing can be added afterwards.
         """
         if self._result is None:
+            await self.spill()
             lists: dict[str, Any] = {}
             self._result = {"outputs": lists}
             for name, output in self._outputs.items():

@@ -1,0 +1,133 @@
+"""Texts of many MiB: stored whole, and no other job waits for them."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
+
+import pytest
+
+from jobs import feed
+from jobs.models import Status
+from storage.job_assets import JobAssetStore
+from tests.jobs.conftest import hold, read_all
+from workflows.engine.context import NodeContext, RunContext
+from workflows.engine.events import JobUpdate
+from workflows.engine.graph import load_graph
+from workflows.engine.node import Node, OutputNode
+from workflows.engine.registry import NodeRegistry
+from workflows.engine.runner import GraphRun
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MIB = 1024 * 1024
+WORDS = 'The quick "brown" fox jumps over the lazy dog.\n'
+SILENCE_S = 0.5
+
+registry = NodeRegistry()
+
+
+@registry.register("test.Held")
+class Held(Node):
+    """The text that the test holds ready."""
+
+    outputs = {"output": "str"}
+    text: ClassVar[str] = ""
+
+    async def process(self, context: NodeContext) -> str:
+        return self.text
+
+
+@registry.register("test.Output")
+class Output(OutputNode):
+    outputs = {"output": "any"}
+
+
+GRAPH = {
+    "nodes": [
+        {"id": "held", "type": "test.Held"},
+        {"id": "out", "type": "test.Output", "data": {"name": "text"}},
+    ],
+    "edges": [
+        {
+            "source": "held",
+            "sourceHandle": "output",
+            "target": "out",
+            "targetHandle": "value",
+        }
+    ],
+}
+
+
+@asynccontextmanager
+async def silences() -> AsyncIterator[list[float]]:
+    """How long the loop has computed without a turn for others, each time.
+
+    In processor time of its thread: what else the machine does is no matter.
+    """
+    found: list[float] = []
+
+    async def beat() -> None:
+        while True:
+            before = time.thread_time()
+            await asyncio.sleep(0)
+            found.append(time.thread_time() - before)
+
+    heart = asyncio.create_task(beat())
+    await asyncio.sleep(0)
+    try:
+        yield found
+    finally:
+        heart.cancel()
+
+
+async def run_and_store(new_job) -> list[dict[str, Any]]:
+    """Run the graph as an attempt does; return its events as they were stored."""
+    log = await hold(new_job)
+    context = RunContext(
+        job_id=new_job.id,
+        user_id="owner",
+        sink=log,
+        assets=JobAssetStore("owner", new_job.id),
+        secrets=None,
+        blocking=None,
+    )
+    run = GraphRun(load_graph(GRAPH), registry=registry, context=context, params={})
+    async with silences() as found:
+        await run.execute()
+        result = await run.outputs.result()
+        log.change_status(
+            Status.COMPLETED, JobUpdate(status="completed", result=result)
+        )
+        await log.stored()
+    assert max(found) < SILENCE_S
+    reader = feed.open_reader(new_job.id, owner_id="owner")
+    return [json.loads(line) for line in await read_all(reader)]
+
+
+@pytest.mark.parametrize("piece", [WORDS, "\U0001f600"])
+async def test_a_text_of_100_mib_keeps_nobody_waiting(new_job, piece, monkeypatch):
+    count = 100 * MIB // len(piece.encode())
+    monkeypatch.setattr(Held, "text", piece * count)
+
+    events = await run_and_store(new_job)
+
+    references = [
+        event["value"] for event in events if event["type"] == "output_update"
+    ]
+    assert references[0]["metadata"]["size"] == count * len(piece.encode())
+    assert events[-1]["result"]["text"] == references[0]
+    assert events[-1]["result"]["outputs"]["text"]["type"] == "json"
+
+
+@pytest.mark.parametrize("odd", ["\x00", "\ud800"])
+async def test_a_long_text_is_stored_clean_e09(new_job, odd, monkeypatch):
+    monkeypatch.setattr(Held, "text", "x" * MIB + odd)
+
+    events = await run_and_store(new_job)
+
+    reference = events[-1]["result"]["text"]
+    stored = await JobAssetStore("owner", new_job.id).read(reference)
+    assert stored.decode() == "x" * MIB + "\ufffd"
