@@ -7,6 +7,7 @@ the transaction of the event that refers to them.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import OrderedDict, deque
 from dataclasses import dataclass
@@ -150,11 +151,12 @@ def is_large_text(value: Any) -> bool:
 
 def _utf8(text: str) -> bytes:
     """``text`` as it is stored, clean; the common case at little cost."""
-    try:
+    with contextlib.suppress(UnicodeEncodeError):
         data = text.encode()
-    except UnicodeEncodeError:
-        return sanitize(text).encode()
-    return sanitize(text).encode() if b"\0" in data else data
+        if b"\0" not in data:
+            return data
+    cleaned: str = sanitize(text)
+    return cleaned.encode()
 
 
 def holds_large_text(event: Event) -> bool:
