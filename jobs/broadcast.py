@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from jobs.batches import Batch
 logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_MESSAGE_BYTES = 256 * 1024
 MAX_QUEUED = 10_000
 RECHECK_S = 0.05
 RETRY_S = 1.0
@@ -33,6 +34,7 @@ RETRY_S = 1.0
 # would else subscribe and unsubscribe each time.
 LINGER_S = 60.0
 SEND_TIMEOUT_S = 5.0
+LAST_WORDS_S = 1.0
 COMMANDS = "nodetool.commands"
 
 
@@ -47,22 +49,22 @@ def owner_group(owner_id: str) -> str:
 
 
 class Broadcast:
-    """This process's side of the channel layer, on one long-lived loop."""
+    """This process's side of the channel layer, on a thread and loop of its own.
+
+    Neither a busy engine nor a busy server holds an announcement up. What gathers while
+    one is sent goes out together, one message for each user.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._queue: deque[tuple[str, dict[str, Any]]] = deque(maxlen=MAX_QUEUED)
-        self._has_work: asyncio.Event | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._batches: deque[Batch] = deque(maxlen=MAX_QUEUED)
+        self._commands: deque[str] = deque(maxlen=MAX_QUEUED)
         self._interest: Counter[str] = Counter()
         self._idle_since: dict[str, float] = {}
         self._wanted: set[str] = set()
         self._joined: set[str] = set()
-        self._membership: asyncio.Event | None = None
-        self._on_batch: Callable[[Batch], None] | None = None
-        self._on_command: Callable[[str], None] | None = None
-        self._on_join: Callable[[], None] | None = None
 
     def start(
         self,
@@ -71,49 +73,53 @@ class Broadcast:
         on_command: Callable[[str], None] | None = None,
         on_join: Callable[[], None] | None = None,
     ) -> None:
-        """Publish and listen on the running loop.
+        """Publish and listen, in the background. All callbacks come on its thread.
 
         ``on_batch`` gets what other processes stored for users somebody here listens
         for; ``on_command`` a job id with new commands; ``on_join`` is called a moment
         after a subscription, when the log has to be read once more.
         """
-        if not is_remote():
+        if not is_remote() or self._thread is not None:
             return
-        self._loop = asyncio.get_running_loop()
+        self._on_batch = on_batch
+        self._on_command = on_command
+        self._on_join = on_join
         self._has_work = asyncio.Event()
         self._membership = asyncio.Event()
-        self._on_batch = self._on_batch or on_batch
-        self._on_command = self._on_command or on_command
-        self._on_join = on_join
+        self._stopping = asyncio.Event()
         if on_command is not None:
             self._wanted.add(COMMANDS)
-        self._tasks = [
-            self._loop.create_task(self._forever(self._publish)),
-            self._loop.create_task(self._forever(self._listen)),
-        ]
+        started = threading.Event()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._main(started)),
+            name="announcements",
+            daemon=True,
+        )
+        self._thread.start()
+        started.wait()
 
-    async def stop(self) -> None:
-        """End the tasks of ``start``, if they are the running loop's."""
-        if self._loop is not asyncio.get_running_loop():
-            return
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks, self._loop = [], None
+    def stop(self) -> None:
+        """Send what is waiting, within a second, and end the thread."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._wake(self._stopping)
+            thread.join(LAST_WORDS_S * 2)
 
-    def send(self, group: str, message: dict[str, Any]) -> None:
-        """Queue a message for ``group``; any thread. The oldest give way."""
-        loop = self._loop
-        if loop is None:
-            return
-        self._queue.append((group, message))
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(self._wake_publisher)
+    def announce(self, batch: Batch) -> None:
+        """Tell the other processes that ``batch`` was stored; any thread."""
+        if self._loop is not None:
+            self._batches.append(batch)
+            self._wake(self._has_work)
+
+    def announce_command(self, job_id: str) -> None:
+        """Tell the holder of a job that a command was stored; any thread."""
+        if self._loop is not None:
+            self._commands.append(job_id)
+            self._wake(self._has_work)
 
     def change_interest(self, owner_id: str, by: int) -> None:
-        """Count the readers of a user's jobs; the first joins, the last leaves."""
-        loop = self._loop
-        if loop is None:
+        """Count the readers of a user's jobs; the first joins, the last lingers."""
+        if self._loop is None:
             return
         group = owner_group(owner_id)
         with self._lock:
@@ -126,38 +132,50 @@ class Broadcast:
                 del self._interest[group]
                 self._idle_since[group] = time.monotonic()
         if is_new:
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._wake_membership)
+            self._wake(self._membership)
 
-    def _wake_publisher(self) -> None:
-        if self._has_work is not None:
-            self._has_work.set()
+    def _wake(self, event: asyncio.Event) -> None:
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(event.set)
 
-    def _wake_membership(self) -> None:
-        if self._membership is not None:
-            self._membership.set()
+    # --- on the thread
 
-    async def _forever(self, step: Callable[[], Any]) -> None:
-        while True:
-            try:
-                await step()
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:  # noqa: BLE001 - the broker may be away
-                logger.warning("announcements are interrupted: %s", error)
-                self._joined.clear()
-                await asyncio.sleep(RETRY_S)
+    async def _main(self, started: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        tasks = [
+            asyncio.create_task(_forever(self._publish, self._joined.clear)),
+            asyncio.create_task(_forever(self._listen, self._joined.clear)),
+        ]
+        started.set()
+        await self._stopping.wait()
+        self._loop = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self._send_waiting()
 
     async def _publish(self) -> None:
-        if self._has_work is None:
-            return
         await self._has_work.wait()
         self._has_work.clear()
+        async with asyncio.timeout(SEND_TIMEOUT_S):
+            await self._send_waiting()
+
+    async def _send_waiting(self) -> None:
         layer = get_channel_layer()
-        while self._queue:
-            group, message = self._queue.popleft()
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await layer.group_send(group, message)
+        if job_ids := set(_taken(self._commands)):
+            message = {"type": "commands", "job_ids": list(job_ids)}
+            await layer.group_send(COMMANDS, message)
+        by_owner: dict[str, list[Batch]] = {}
+        for batch in _taken(self._batches):
+            by_owner.setdefault(batch.owner_id, []).append(batch)
+        for owner_id, batches in by_owner.items():
+            encoded = msgspec.msgpack.encode(shortened(batches))
+            message = {"type": "batches", "batches": encoded}
+            await layer.group_send(owner_group(owner_id), message)
 
     async def _listen(self) -> None:
         layer = get_channel_layer()
@@ -178,7 +196,7 @@ class Broadcast:
 
     async def _keep_membership(self, layer: Any, channel: str) -> None:
         self._joined.clear()
-        while self._membership is not None:
+        while True:
             self._membership.clear()
             wanted = self._still_wanted()
             new = wanted - self._joined
@@ -204,10 +222,56 @@ class Broadcast:
             return set(self._wanted)
 
     def _dispatch(self, message: dict[str, Any]) -> None:
-        if message["type"] == "command" and self._on_command is not None:
-            self._on_command(message["job_id"])
-        elif message["type"] == "batch" and self._on_batch is not None:
-            self._on_batch(msgspec.msgpack.decode(message["batch"], type=Batch))
+        if message["type"] == "commands" and self._on_command is not None:
+            for job_id in message["job_ids"]:
+                self._on_command(job_id)
+        elif message["type"] == "batches" and self._on_batch is not None:
+            for batch in msgspec.msgpack.decode(message["batches"], type=list[Batch]):
+                self._on_batch(batch)
+
+
+def shortened(batches: Iterable[Batch]) -> list[Batch]:
+    """What one message says of ``batches``: bodies while they are small and fit.
+
+    Of the others the numbers alone, one entry for all of a job.
+    """
+    said: list[Batch] = []
+    without: dict[str, Batch] = {}
+    room = MAX_MESSAGE_BYTES
+    for batch in batches:
+        size = len(batch.body)
+        before = without.get(batch.job_id)
+        if before is None and size <= min(room, MAX_BODY_BYTES):
+            said.append(batch)
+            room -= size
+            continue
+        first = batch.first_seq if before is None else before.first_seq
+        without[batch.job_id] = msgspec.structs.replace(
+            batch, first_seq=first, body=b""
+        )
+    return [*said, *without.values()]
+
+
+def _taken(queue: deque[Any]) -> list[Any]:
+    taken = []
+    with contextlib.suppress(IndexError):
+        while True:
+            taken.append(queue.popleft())
+    return taken
+
+
+async def _forever(
+    step: Callable[[], Coroutine[Any, Any, None]], on_failure: Callable[[], None]
+) -> None:
+    while True:
+        try:
+            await step()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the broker may be away
+            logger.warning("announcements are interrupted: %s", error)
+            on_failure()
+            await asyncio.sleep(RETRY_S)
 
 
 _broadcast = Broadcast()
@@ -217,20 +281,14 @@ stop = _broadcast.stop
 
 def publish_batch(batch: Batch) -> None:
     """Tell the other processes that ``batch`` was stored."""
-    if not is_remote():
-        return
-    if len(batch.body) > MAX_BODY_BYTES:
-        batch = msgspec.structs.replace(batch, body=b"")
-    _broadcast.send(
-        owner_group(batch.owner_id),
-        {"type": "batch", "batch": msgspec.msgpack.encode(batch)},
-    )
+    if is_remote():
+        _broadcast.announce(batch)
 
 
 def publish_command(job_id: str) -> None:
     """Tell the holder of a job, wherever it is, that a command was stored."""
     if is_remote():
-        _broadcast.send(COMMANDS, {"type": "command", "job_id": job_id})
+        _broadcast.announce_command(job_id)
 
 
 def subscribe(owner_id: str) -> None:

@@ -55,7 +55,7 @@ def start(kind: Kind, *, places: int | None = None) -> EngineHost:
             _process.liveness.start()
             _process.host = host
             if kind == "worker":
-                host.loop.call_soon_threadsafe(_listen_for_commands, host)
+                broadcast.start(on_command=host.wake_commands)
         return _process.host
 
 
@@ -83,10 +83,6 @@ def _replace_host(worker_id: str) -> EngineHost:
 async def is_engine_well() -> bool:
     """Whether no engine of this process had to be left behind; for ``/ready``."""
     return _process.stuck_engines == 0
-
-
-def _listen_for_commands(host: EngineHost) -> None:
-    broadcast.start(on_command=host.wake_commands)
 
 
 def host() -> EngineHost | None:
@@ -131,4 +127,4 @@ async def stop(reason: str) -> None:
         await asyncio.to_thread(engine.stop, reason)
     if liveness is not None:
         await asyncio.to_thread(liveness.stop)
-    await broadcast.stop()
+    await asyncio.to_thread(broadcast.stop)
