@@ -116,9 +116,20 @@ class EngineHost:
 
     def claim_and_run(self, job_id: str) -> None:
         """Claim one job and wait for its end; for a worker's task thread."""
-        asyncio.run_coroutine_threadsafe(
-            self._claim_and_wait(job_id), self.loop
-        ).result()
+        # Celery's own concurrency is the cap here, so the place is always there.
+        with self._lock:
+            self._free -= 1
+        try:
+            claim = writer.call(
+                lambda cursor: claim_job(cursor, job_id, self.worker_id), _announce
+            )
+        except BaseException:
+            self.release()
+            raise
+        if claim is None:
+            self.release()
+            return
+        asyncio.run_coroutine_threadsafe(self._run_job(claim.job), self.loop).result()
 
     @property
     def held_jobs(self) -> list[str]:
@@ -191,29 +202,15 @@ class EngineHost:
     async def _claim_waiting(self) -> None:
         self._may_be_more = False
         while self.try_reserve():
-            claim = await self._claim(None)
+            claim = await self._claim_oldest()
             if claim is None:
                 self.release()
                 return
             self._begin(claim.job)
 
-    async def _claim_and_wait(self, job_id: str) -> None:
-        # Celery's own concurrency is the cap here, so the place is always there.
-        with self._lock:
-            self._free -= 1
-        claim = await self._claim(job_id)
-        if claim is None:
-            self.release()
-        else:
-            await self._begin(claim.job)
-
-    async def _claim(self, job_id: str | None) -> Claim | None:
-        def announce(claim: Claim | None, deliveries: Deliveries) -> None:
-            for batch in claim.batches if claim else ():
-                feed.announce(batch, deliveries)
-
+    async def _claim_oldest(self) -> Claim | None:
         return await writer.request(
-            lambda cursor: claim_job(cursor, job_id, self.worker_id), announce
+            lambda cursor: claim_job(cursor, None, self.worker_id), _announce
         )
 
     def _read_commands(self, job_id: str) -> None:
@@ -251,6 +248,11 @@ class EngineHost:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+
+
+def _announce(claim: Claim | None, deliveries: Deliveries) -> None:
+    for batch in claim.batches if claim else ():
+        feed.announce(batch, deliveries)
 
 
 def newest_commands(job_ids: list[str]) -> dict[str, int]:

@@ -15,6 +15,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, Generic, Protocol, TypeVar
 
 from django.db import (
@@ -150,6 +151,36 @@ class Request(Generic[T]):
             self.future.set_exception(error)
 
 
+class ThreadRequest(Generic[T]):
+    """An operation with one answer, waited for by a thread."""
+
+    give_up_s = 2.0
+
+    def __init__(
+        self, statements: Callable[[Any], T], on_commit: OnCommit | None
+    ) -> None:
+        self._statements = statements
+        self._on_commit = on_commit
+        self.future: Future[T] = Future()
+        self._answer: Any = None
+
+    @classmethod
+    def apply_all(cls, cursor: Any, operations: Any, max_events: int) -> None:
+        """Execute the statements and keep their answers."""
+        Request.apply_all(cursor, operations, max_events)
+
+    def committed(self, deliveries: Deliveries) -> None:
+        """Wake the thread."""
+        if self._on_commit is not None:
+            self._on_commit(self._answer, deliveries)
+        self.future.set_result(self._answer)
+
+    def failed(self, error: Exception, deliveries: Deliveries) -> None:
+        """Fail the call."""
+        del deliveries
+        self.future.set_exception(error)
+
+
 class LogWriter:
     """The writer thread. Started on the first operation, ends with the process."""
 
@@ -186,11 +217,9 @@ class LogWriter:
         self, statements: Callable[[Any], T], on_commit: OnCommit | None = None
     ) -> T:
         """``request`` for a thread without a loop."""
-
-        async def ask() -> T:
-            return await self.request(statements, on_commit)
-
-        return asyncio.run(ask())
+        request = ThreadRequest(statements, on_commit)
+        self.put(request)
+        return request.future.result()
 
     def poll(self, callback: Callable[[Any], None] | None) -> None:
         """Call ``callback(connection)`` on the writer's thread when it is idle.
