@@ -9,10 +9,29 @@ from time import monotonic, thread_time
 from workflows.engine.context import EventSink
 from workflows.engine.outputs import OutputCollector
 
-# How long one run may keep the loop. The number of steps decides, so that a run is the
-# same each time; the processor time is for nodes that compute far too long on the loop.
-TURN_STEPS = 32
+# How long one run may keep the loop, alone; several share that. The number of steps
+# decides, so that a run is the same each time; the processor time is for nodes that
+# compute far too long on the loop.
+TURN_STEPS = 64
+MIN_TURN_STEPS = 4
 TURN_S = 0.02
+MIN_TURN_S = 0.002
+
+
+class Crowd:
+    """How many runs this process has under way: a new one must not wait for all."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def enter(self) -> None:
+        self.size += 1
+
+    def leave(self) -> None:
+        self.size -= 1
+
+
+crowd = Crowd()
 
 
 class Turns:
@@ -28,7 +47,8 @@ class Turns:
         self._go = asyncio.Event()
         self._go.set()
         self._is_stopped = False
-        self._steps = 0
+        self._left = 0
+        self._turn_s = TURN_S
         self._began_at = 0.0
         self._ends_at = 0.0
         self.held = 0
@@ -50,15 +70,17 @@ class Turns:
 
     def begin(self) -> None:
         """Start a turn: the loop has just run something else."""
-        self._steps = 0
+        runs = crowd.size or 1
+        self._left = max(MIN_TURN_STEPS, TURN_STEPS // runs)
+        self._turn_s = max(MIN_TURN_S, TURN_S / runs)
         self._began_at = thread_time()
-        self._ends_at = monotonic() + TURN_S
+        self._ends_at = monotonic() + self._turn_s
 
     def must_wait(self) -> bool:
         """Count a step; tell whether `wait` must be awaited before the next one."""
-        self._steps += 1
+        self._left -= 1
         return (
-            self._steps >= TURN_STEPS
+            self._left <= 0
             or self._sink.is_full
             or self._outputs.must_spill
             or not self._go.is_set()
@@ -67,7 +89,7 @@ class Turns:
 
     def _is_used_up(self) -> bool:
         """Tell whether the turn's time was spent here, not by another thread."""
-        left = TURN_S - (thread_time() - self._began_at)
+        left = self._turn_s - (thread_time() - self._began_at)
         self._ends_at = monotonic() + left
         return left <= 0
 
