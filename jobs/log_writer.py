@@ -34,8 +34,10 @@ logger = logging.getLogger(__name__)
 
 MAX_GROUP = 256
 # Whoever asks for a commit waits for the one under way: so many events that it takes
-# some ten milliseconds, shared by the logs of the group.
-MAX_GROUP_EVENTS = 2_000
+# some ten milliseconds, shared by the logs of the group. A log that is alone may take
+# more: nobody waits behind it.
+MAX_GROUP_EVENTS = 1_000
+MAX_ALONE_EVENTS = 2_000
 MIN_SHARE = 20
 POLL_S = 0.05
 RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
@@ -296,6 +298,8 @@ class LogWriter:
     def _try(self, group: list[Operation], deliveries: Deliveries) -> Exception | None:
         try:
             share = max(MIN_SHARE, MAX_GROUP_EVENTS // len(group))
+            if len(group) == 1:
+                share = MAX_ALONE_EVENTS
             with transaction.atomic(), connection.cursor() as cursor:
                 for kind, operations in _by_kind(group).items():
                     kind.apply_all(cursor, operations, share)
