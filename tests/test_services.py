@@ -1,6 +1,9 @@
 """How tests come by their services, and that parallel runs do not meet in them."""
 
+import os
 import shutil
+import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +14,7 @@ import psycopg
 import pytest
 import redis
 
-from tests.services import isolation, local, probes, resolve
+from tests.services import isolation, left_over, local, probes, resolve
 from tests.services.available import service_url
 
 REDIS = next(s for s in resolve.SERVICES if s.name == "Redis")
@@ -42,7 +45,7 @@ def test_configured_address_wins_over_the_usual_one():
 def test_a_silent_service_that_is_not_installed_is_missing_with_its_cure(tmp_path):
     service = replace(REDIS, standard_urls=(NOWHERE,), start=lambda *_: None)
 
-    resolution = resolve.resolve(tmp_path, {}, services=[service])
+    resolution = resolved(service, tmp_path)
 
     assert resolution.urls == {}
     assert "apt-get install redis-server" in resolution.missing["Redis"]
@@ -54,14 +57,14 @@ def test_a_service_that_does_not_come_up_is_missing(tmp_path):
 
     service = replace(REDIS, standard_urls=(NOWHERE,), start=fails)
 
-    assert "Redis" in resolve.resolve(tmp_path, {}, services=[service]).missing
+    assert "Redis" in resolved(service, tmp_path).missing
 
 
 @pytest.mark.skipif(not shutil.which("redis-server"), reason="redis-server is missing")
 def test_an_installed_service_is_started_on_a_free_port_and_stopped(open_folder):
     service = replace(REDIS, standard_urls=(NOWHERE,))
 
-    resolution = resolve.resolve(open_folder, {}, services=[service])
+    resolution = resolved(service, open_folder)
     url = resolution.urls["TEST_REDIS_URL"]
 
     assert probes.redis_answers(url)
@@ -111,6 +114,34 @@ def test_two_redis_databases_do_not_see_each_other():
 
     with redis.Redis.from_url(first) as client:
         assert client.get("key") is None
+
+
+def test_a_process_that_outlived_its_run_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setenv(left_over.VARIABLE, str(tmp_path))
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        left_over.remember(process.pid)
+
+        left_over.kill_all(tmp_path)
+
+        assert process.wait(timeout=10) == -signal.SIGKILL
+
+
+def test_a_number_that_another_process_has_by_now_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv(left_over.VARIABLE, str(tmp_path))
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        left_over.remember(process.pid)
+        os.utime(tmp_path / str(process.pid), (0, 0))
+
+        left_over.kill_all(tmp_path)
+
+        assert process.poll() is None
+        process.kill()
+
+
+def resolved(service: resolve.Service, folder: Path) -> resolve.Resolution:
+    resolution = resolve.Resolution()
+    resolve.resolve(folder, {}, resolution, services=[service])
+    return resolution
 
 
 def databases(admin: str) -> set[str]:

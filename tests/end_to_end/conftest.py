@@ -36,6 +36,8 @@ def _shared_server(mode, tmp_path_factory) -> Iterator[ServerProcess]:
 @pytest.fixture
 def server(_shared_server) -> Iterator[ServerProcess]:
     """A running server that other tests use too: leave no job running in it."""
+    for process in _shared_server.processes:
+        process.require_running()
     _shared_server.mark_logs()
     yield _shared_server
     _assert_sound(_shared_server)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.services import left_over
+
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 40
 POLL_S = 0.02
@@ -79,6 +81,7 @@ class ProductProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        left_over.remember(self._process.pid)
 
     @property
     def pid(self) -> int:
@@ -130,6 +133,7 @@ class ProductProcess:
         if self._process is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+            left_over.forget(self._process.pid)
 
     def rss_bytes(self) -> int:
         """Resident memory of the process and its children."""

@@ -16,9 +16,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from tests.services import left_over
 from tests.services.isolation import drop_abandoned_databases
 from tests.services.resolve import Resolution, resolve
 
@@ -46,34 +47,42 @@ def main(argv: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    folder = Path(tempfile.mkdtemp(prefix="nodetool-test-"))
-    folder.chmod(0o711)  # services run by accounts of their own look in
-    resolution = None
-    try:
-        resolution = resolve(folder, os.environ)
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="nodetool-test-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder.chmod(0o711)  # services run by accounts of their own look in
+        resolution = Resolution()
+        stack.callback(resolution.close)
+        resolve(folder, os.environ, resolution)
         if resolution.missing and os.environ.get("REQUIRE_SERVICES") == "1":
             for name, cure in resolution.missing.items():
                 print(f"{name} is needed: {cure}", file=sys.stderr)
             return 1
-        if "TEST_POSTGRES_URL" in resolution.urls:
-            drop_abandoned_databases(resolution.urls["TEST_POSTGRES_URL"])
-        return _run(argv, _environment(os.environ, resolution, folder))
-    finally:
-        if resolution is not None:
-            resolution.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        environment = _environment(os.environ, resolution, folder)
+        stack.callback(_end_what_is_left, environment)
+        return _run(argv, environment)
+
+
+def _end_what_is_left(environment: Mapping[str, str]) -> None:
+    """End what a command that was killed had no time to end itself."""
+    left_over.kill_all(Path(environment[left_over.VARIABLE]))
+    postgres = environment.get("TEST_POSTGRES_URL")
+    if postgres:
+        drop_abandoned_databases(postgres, also=os.getpid())
 
 
 def _environment(
     environment: Mapping[str, str], resolution: Resolution, folder: Path
 ) -> dict[str, str]:
-    home = folder / "home"
+    home, processes = folder / "home", folder / "processes"
     home.mkdir()
+    processes.mkdir()
     kept = {k: v for k, v in environment.items() if k not in PRODUCT_VARIABLES}
     return {
         **kept,
         **resolution.urls,
         "HOME": str(home),
+        left_over.VARIABLE: str(processes),
         "TEST_MISSING_SERVICES": json.dumps(resolution.missing),
         "TEST_RUN_ID": f"{os.getpid()}_{secrets.token_hex(3)}",
     }

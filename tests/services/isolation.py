@@ -40,14 +40,14 @@ def drop_database(admin_url: str, name: str) -> None:
     _admin(admin_url, statement.format(sql.Identifier(name)))
 
 
-def drop_abandoned_databases(admin_url: str) -> None:
-    """Drop what killed runs of this machine left behind."""
+def drop_abandoned_databases(admin_url: str, *, also: int = 0) -> None:
+    """Drop what killed runs of this machine left behind, and the run of ``also``."""
     query = "SELECT datname FROM pg_database WHERE datname LIKE %s"
     with psycopg.connect(admin_url, autocommit=True) as connection:
         names = [r[0] for r in connection.execute(query, [f"{PREFIX}_%"]).fetchall()]
     for name in names:
         owner = name.removeprefix(f"{PREFIX}_").split("_")[0]
-        if owner.isdigit() and not is_alive(int(owner)):
+        if owner.isdigit() and (int(owner) == also or not is_alive(int(owner))):
             drop_database(admin_url, name)
 
 

@@ -91,17 +91,19 @@ class Resolution:
 def resolve(
     folder: Path,
     environment: Mapping[str, str],
+    resolution: Resolution,
     *,
     services: Sequence[Service] = SERVICES,
-) -> Resolution:
-    """Reach every service, keeping what had to be started below ``folder``."""
-    resolution = Resolution()
+) -> None:
+    """Reach every service, keeping what had to be started below ``folder``.
+
+    ``resolution`` is filled as it goes, so that whoever is interrupted can close it.
+    """
     lacking = [s for s in services if not _reach(s, folder, environment, resolution)]
     if lacking and may_install():
         install([service.package for service in lacking])
         lacking = [s for s in lacking if not _reach(s, folder, environment, resolution)]
     resolution.missing.update({service.name: service.cure for service in lacking})
-    return resolution
 
 
 def _reach(
