@@ -13,12 +13,13 @@ import msgspec
 
 MAX_DEPTH = 100
 MAX_INLINE_BYTES = 4 * 1024 * 1024
-# Negative numbers past 64 bit are encoded as they are; MessagePack cannot hold them.
-_HUGE = re.compile(rb"-\d{19}")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-# An integer beyond 64 bit has at least 20 digits; this finds it faster than a pattern.
+# What needs cleaning takes at least so many bytes: ``"file:"``.
+_SHORTEST = 7
+# An integer beyond 64 bit has at least 20 digits, or a minus and 19: it is encoded as
+# it is, but MessagePack cannot hold it. Zeros find it faster than a pattern.
 _TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
-_LONG_NUMBER = b"0" * 20
+_LONG, _LONGER, _LONG_NEGATIVE = "0" * 19, "0" * 20, "-" + "0" * 19
 _PRIVATE_SCHEMES = ("memory:", "file:")
 
 
@@ -28,13 +29,18 @@ def stand_in(value: Any) -> str:
 
 
 def needs_cleaning(body: bytes) -> bool:
-    """Tell whether encoded JSON may hold something that must not be kept as it is."""
+    """Tell whether encoded JSON may hold something that must not be kept as it is.
+
+    Asked of every event and value: a text is searched in a third of the time of bytes.
+    """
+    if len(body) < _SHORTEST:
+        return False
+    zeroed = body.translate(_TO_ZEROS).decode("latin-1")
     return (
-        b"\\u0000" in body
-        or _LONG_NUMBER in body.translate(_TO_ZEROS)
-        or b'"memory:' in body
-        or b'"file:' in body
-        or (b"-" in body and _HUGE.search(body) is not None)
+        ("\\u0000" in zeroed and b"\\u0000" in body)
+        or (_LONG in zeroed and (_LONGER in zeroed or _LONG_NEGATIVE in zeroed))
+        or '"memory:' in zeroed
+        or '"file:' in zeroed
         or (len(body) > MAX_INLINE_BYTES and b'"data":"' in body)
     )
 
