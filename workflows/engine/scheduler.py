@@ -27,7 +27,7 @@ from workflows.engine.reports import MAX_ERROR_TEXT, Reports
 from workflows.engine.results import spread, yielded
 from workflows.engine.sets import EXHAUSTED, WAITING
 from workflows.engine.streams import Lineage
-from workflows.engine.turns import Turns, crowd
+from workflows.engine.turns import Turns
 
 CLEAN_UP_S = 4.0
 
@@ -65,14 +65,10 @@ class Scheduler:
 
     async def wait(self) -> None:
         """Return when every actor has ended and no task is left."""
-        crowd.enter()
-        try:
-            if self.unfinished:
-                await self._done
-            if any(not task.done() for task in self._tasks):
-                await asyncio.wait(self._tasks)
-        finally:
-            crowd.leave()
+        if self.unfinished:
+            await self._done
+        if any(not task.done() for task in self._tasks):
+            await asyncio.wait(self._tasks)
 
     def conclude(self) -> None:
         """Tell what is left to tell at the end of a run that was not cancelled."""

@@ -10,28 +10,23 @@ from workflows.engine.context import EventSink
 from workflows.engine.outputs import OutputCollector
 
 # How long one run may keep the loop, alone; several share that. The number of steps
-# decides, so that a run is the same each time; the processor time is for nodes that
-# compute far too long on the loop.
+# decides, so that a run is the same each time; the time is for nodes that compute far
+# too long on the loop. It must pass twice: by the clock, and then in processor time,
+# which is costly to ask for but tells what was spent here and not by another thread.
 TURN_STEPS = 64
 MIN_TURN_STEPS = 4
-TURN_S = 0.02
-MIN_TURN_S = 0.002
+TURN_S = 0.01
+MIN_TURN_S = 0.001
 
 
 class Crowd:
-    """How many runs this process has under way: a new one must not wait for all."""
+    """How many wait for their turn: a new run must not wait long for all of them."""
 
     def __init__(self) -> None:
         self.size = 0
 
-    def enter(self) -> None:
-        self.size += 1
 
-    def leave(self) -> None:
-        self.size -= 1
-
-
-crowd = Crowd()
+_crowd = Crowd()
 
 
 class Turns:
@@ -49,7 +44,7 @@ class Turns:
         self._is_stopped = False
         self._left = 0
         self._turn_s = TURN_S
-        self._began_at = 0.0
+        self._late_at: float | None = None
         self._ends_at = 0.0
         self.held = 0
 
@@ -60,20 +55,22 @@ class Turns:
     def stop(self) -> None:
         """The run is cancelled: whoever asks for a turn is, too."""
         self._is_stopped = True
-        self._go.clear()
+        self.pause()
 
     def pause(self) -> None:
         self._go.clear()
+        self._left = 0
 
     def resume(self) -> None:
         self._go.set()
 
     def begin(self) -> None:
         """Start a turn: the loop has just run something else."""
-        runs = crowd.size or 1
-        self._left = max(MIN_TURN_STEPS, TURN_STEPS // runs)
-        self._turn_s = max(MIN_TURN_S, TURN_S / runs)
-        self._began_at = thread_time()
+        share = max(1, _crowd.size + 1)
+        is_held = not self._go.is_set()
+        self._left = 0 if is_held else max(MIN_TURN_STEPS, TURN_STEPS // share)
+        self._turn_s = max(MIN_TURN_S, TURN_S / share)
+        self._late_at = None
         self._ends_at = monotonic() + self._turn_s
 
     def must_wait(self) -> bool:
@@ -83,13 +80,14 @@ class Turns:
             self._left <= 0
             or self._sink.is_full
             or self._outputs.must_spill
-            or not self._go.is_set()
             or (monotonic() >= self._ends_at and self._is_used_up())
         )
 
     def _is_used_up(self) -> bool:
-        """Tell whether the turn's time was spent here, not by another thread."""
-        left = self._turn_s - (thread_time() - self._began_at)
+        now = thread_time()
+        if self._late_at is None:
+            self._late_at = now
+        left = self._turn_s - (now - self._late_at)
         self._ends_at = monotonic() + left
         return left <= 0
 
@@ -98,7 +96,11 @@ class Turns:
         if self._is_stopped:
             raise asyncio.CancelledError
         self._before()
-        await asyncio.sleep(0)
+        _crowd.size += 1
+        try:
+            await asyncio.sleep(0)
+        finally:
+            _crowd.size -= 1
         while not self._go.is_set():
             self.held += holds_node
             try:
