@@ -26,7 +26,7 @@ from workflows.engine.ports import StreamInputs, StreamOutputs
 from workflows.engine.reports import MAX_ERROR_TEXT, Reports
 from workflows.engine.results import spread, yielded
 from workflows.engine.sets import EXHAUSTED, WAITING
-from workflows.engine.streams import Lineage
+from workflows.engine.streams import Lineage, Link
 from workflows.engine.turns import Turns
 
 CLEAN_UP_S = 4.0
@@ -313,9 +313,11 @@ class Scheduler:
         for link in actor.links[output]:
             while len(link.items) >= link.limit:
                 await self.exchange.wait_for_room(actor, link)
-            self.exchange.deliver(link, value, lineage)
-            if link.target.flavour == Flavour.FORWARD and not link.target.blocked_on:
-                self._forward(link.target)
+            if _is_passable(link):
+                self.reports.sent(link)
+                self._announce(link.target, value, lineage, is_stream=link.is_stream)
+            else:
+                self.exchange.deliver(link, value, lineage)
 
     # -- Outputs and previews
 
@@ -357,6 +359,16 @@ class Scheduler:
             actor.last[output] = value
             for link in links:
                 self.exchange.deliver(link, value, lineage)
+
+
+def _is_passable(link: Link) -> bool:
+    """Tell whether an output or a preview takes an item at once, without the queue."""
+    target = link.target
+    return (
+        target.flavour == Flavour.FORWARD
+        and not (link.items or target.ended)
+        and target.full_link() is None
+    )
 
 
 def _has_news(actor: Actor) -> bool:
