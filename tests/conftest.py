@@ -1,5 +1,6 @@
 """Fixtures of every test, and the count of tests per mode at the end of a run."""
 
+import logging
 import os
 import tempfile
 from collections import defaultdict
@@ -46,6 +47,20 @@ def redis_url() -> Iterator[str]:
     """The URL of an empty numbered Redis database of this test's own."""
     with isolation.own_redis(service_url("Redis")) as url:
         yield url
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A command that runs in this process points its log at the test's own stderr."""
+    before = {logger: list(logger.handlers) for logger in _loggers()}
+    yield
+    for logger in _loggers():
+        logger.handlers[:] = before.get(logger, [])
+
+
+def _loggers() -> list[logging.Logger]:
+    named = logging.root.manager.loggerDict.values()
+    return [logging.root, *(lg for lg in named if isinstance(lg, logging.Logger))]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
