@@ -40,9 +40,9 @@ async def test_r5_failing_node_is_500_and_the_job_agrees(api):
 
     answer = await api.run(workflow["id"])
 
-    assert (answer.status, answer.json["error"]) == (500, "no luck")
+    assert (answer.status, answer.json["error"]) == (500, "Fail: no luck")
     job = await api.job(answer.json["job_id"])
-    assert (job["status"], job["error"]) == ("failed", "no luck")
+    assert (job["status"], job["error"]) == ("failed", "Fail: no luck")
 
 
 async def test_many_runs_at_once_each_get_their_own_answer(api):

@@ -1,12 +1,12 @@
 """What tests of jobs need: an owner, and job rows held by a made-up worker."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from django.utils import timezone
 
-from jobs import process
+from jobs import feed, process
 from jobs.claims import first_batches
 from jobs.event_log import JobLog
 from jobs.log_writer import writer
@@ -17,6 +17,14 @@ from storage.models import User
 from tests.jobs.http_client import HttpUser
 
 EMPTY_GRAPH = '{"nodes":[],"edges":[]}'
+
+
+@pytest.fixture(autouse=True)
+def _no_reader_is_left() -> Iterator[None]:
+    """A reader that a test leaves open is not the next test's."""
+    yield
+    for reader in feed.feed.all_readers():
+        reader.close()
 
 
 @pytest.fixture

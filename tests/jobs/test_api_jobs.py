@@ -96,8 +96,8 @@ async def test_failed_job_gives_its_error_twice_and_counts_as_resumable(me):
 
     job = (await me.get(f"/api/jobs/{job_id}")).json
 
-    assert job["error"] == job["error_message"] == "no luck"
-    assert job["run_state"]["error_message"] == "no luck"
+    assert job["error"] == job["error_message"] == "Fail: no luck"
+    assert job["run_state"]["error_message"] == "Fail: no luck"
     assert job["is_resumable"] is job["run_state"]["is_resumable"] is True
 
 

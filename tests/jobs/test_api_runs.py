@@ -125,17 +125,17 @@ async def test_r5_failed_run_names_its_job_and_the_reason(me):
     body = answer.json
     assert answer.status == 500
     assert body == {
-        "detail": "no luck",
+        "detail": "Fail: no luck",
         "code": "INTERNAL",
         "retryable": False,
         "job_id": body["job_id"],
         "workflow_id": body["workflow_id"],
         "status": "failed",
-        "error": "no luck",
+        "error": "Fail: no luck",
         "outputs": {},
     }
     job = (await me.get(f"/api/jobs/{body['job_id']}")).json
-    assert (job["status"], job["error"]) == ("failed", "no luck")
+    assert (job["status"], job["error"]) == ("failed", "Fail: no luck")
 
 
 async def test_detail_of_a_failed_run_is_generic_in_production(me, settings):
@@ -144,7 +144,7 @@ async def test_detail_of_a_failed_run_is_generic_in_production(me, settings):
     body = (await run(me, graphs.failing())).json
 
     assert body["detail"] == "The run failed"
-    assert body["error"] == "no luck"
+    assert body["error"] == "Fail: no luck"
 
 
 async def test_invalid_graph_fails_the_job(me):

@@ -144,7 +144,7 @@ async def test_failed_run_ends_the_stream_with_its_reason(me):
 
     events = [event.json for event in parse_sse(answer.body).events]
     assert answer.status == 200
-    assert (events[-1]["status"], events[-1]["error"]) == ("failed", "no luck")
+    assert (events[-1]["status"], events[-1]["error"]) == ("failed", "Fail: no luck")
     assert "error" in [e["status"] for e in events if e["type"] == "node_update"]
 
 

@@ -58,7 +58,7 @@ def refusing(monkeypatch):
     def refuse(*_):
         raise ValueError("a value that it does not take")
 
-    monkeypatch.setattr(statements, "move_last_seq", refuse)
+    monkeypatch.setattr(statements, "move_all", refuse)
 
 
 async def test_j02_a_job_whose_events_are_refused_fails_and_says_so(new_job, refusing):
