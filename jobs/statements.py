@@ -265,7 +265,7 @@ def _row(move: Move) -> tuple[Any, ...]:
     log, change = move.log, move.change
     guard = (log.job_id, log.attempt, move.after)
     if change is None:
-        return (*guard, *_progress(move), "", "", "", None, ",".join(sorted(LIVE)))
+        return (*guard, *_progress(move), "", "", "", None, ",".join(_HELD))
     return (
         *guard,
         *_progress(move),
@@ -273,7 +273,7 @@ def _row(move: Move) -> tuple[Any, ...]:
         change.result,
         change.error,
         _finished_at(change),
-        ",".join(ALLOWED_FROM[change.to]),
+        ",".join(_HELD.intersection(ALLOWED_FROM[change.to])),
     )
 
 
