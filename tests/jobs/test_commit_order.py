@@ -39,14 +39,13 @@ class SlowCommit:
 async def test_e04_an_event_is_announced_after_its_commit(new_job, monkeypatch):
     log = await hold(new_job)
     reader = feed.open_reader(new_job.id, owner_id="owner", after=1)
-    while await reader.page() is not None:
+    while await reader.page() is not None or await reader.wait(0):
         pass
     gate = SlowCommit()
     await gate.install(monkeypatch)
 
     log.emit(LogUpdate(content="stored first"))
     await asyncio.to_thread(gate.is_reached.wait, 20)
-    # The loop has run what was announced by now: waiting crossed it.
     before = await reader.wait(0.2)
     gate.may_go_on.set()
     async with asyncio.timeout(20):
