@@ -61,7 +61,9 @@ class Settled:
 
 def end(cursor: Any, ending: Ending) -> Settled:
     """Store the terminal events and status of a job that is not terminal."""
-    suffix = " FOR UPDATE" if connection.vendor == "postgresql" else ""
+    # Not FOR UPDATE: that waits for whoever has inserted a row that refers to the job,
+    # and two who have both done so would wait for each other.
+    suffix = " FOR NO KEY UPDATE" if connection.vendor == "postgresql" else ""
     cursor.execute(_LOCK + suffix, (ending.job_id,))
     row = cursor.fetchone()
     if row is None:
