@@ -442,6 +442,17 @@ class Wait(Node):
         cls.started, cls.go, cls.ends = asyncio.Event(), asyncio.Event(), []
 
 
+@registry.register("test.WaitThenCount")
+class WaitThenCount(Node):
+    """An item, then others as soon as the test lets it go on."""
+
+    async def generate(self, context: NodeContext) -> AsyncIterator[dict[str, Any]]:
+        yield {"output": 0}
+        await Wait.go.wait()
+        for number in range(1, 10):
+            yield {"output": number}
+
+
 @registry.register("test.Stubborn")
 class Stubborn(Node):
     """Does not let itself be cancelled, and goes on talking."""

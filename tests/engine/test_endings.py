@@ -275,6 +275,21 @@ async def test_r41_a_paused_stream_stops_at_its_next_item():
     assert recording.values == {"r": list(range(2000))}
 
 
+async def test_r41_a_pause_while_a_generator_waits_holds_its_very_next_item():
+    Wait.prepare()
+    recording = Recording(graph({"g": "WaitThenCount", "r": "Output"}, "g -> r"))
+    execution = asyncio.create_task(recording.execute())
+    await settle()
+    recording.run.pause()
+    Wait.go.set()
+    await settle()
+
+    assert [event.value for event in recording.of(OutputUpdate)] == [0]
+    recording.run.resume()
+    await execution
+    assert recording.values == {"r": list(range(10))}
+
+
 async def test_r41_a_paused_run_can_be_cancelled():
     Wait.prepare()
     recording = Recording(graph({"c": ("Count", {"stop": 10**6}), "w": "Wait"}))

@@ -83,6 +83,28 @@ async def test_r11_branches_of_one_iteration_join_by_it(mode):
     assert done.values == {"r": ["a-A", "b-B", "c-C"]}
 
 
+@pytest.mark.parametrize("mode", ["on_any", "zip_all"])
+async def test_r11_what_was_joined_is_still_a_part_of_its_iteration(mode):
+    done = await run(
+        {
+            "s": ("ForEach", {"input_list": ["a", "b", "c"]}),
+            "u": "FormatText",
+            "p": "P",
+            "q": "P",
+            "r": "Output",
+        },
+        "s -> p.a",
+        "s -> u.text",
+        "u -> p.b",
+        "p -> q.a",
+        "s -> q.b",
+        "q -> r",
+        q={"sync_mode": mode},
+    )
+
+    assert done.values == {"r": ["a-A-a", "b-B-b", "c-C-c"]}
+
+
 async def test_r11_an_outer_item_is_held_for_all_of_its_inner_items():
     done = await run(
         {

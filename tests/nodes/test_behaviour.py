@@ -1,10 +1,22 @@
 """Every node type does its work with other than default input."""
 
+import copy
+
+import msgspec
 import pytest
 
 from tests.nodes.cases import arithmetic, constants, control, inputs, lists, text
-from tests.nodes.harness import Case, registry, run_case, shipped
-from workflows.engine.plans import plan_of
+from tests.nodes.harness import (
+    Case,
+    PickledCalls,
+    Recorder,
+    registry,
+    run_case,
+    run_context,
+    shipped,
+)
+from workflows.engine.context import NodeContext
+from workflows.engine.plans import Flavour, plan_of
 
 CASES: list[Case] = [
     *text.CASES,
@@ -38,6 +50,38 @@ def test_every_node_type_has_a_case_with_other_than_default_input(node_type):
     assert cases, f"add a Case for {node_type} to tests/nodes/cases"
     if plan.properties or plan.cls.dynamic:
         assert any(differs_from_default(case, plan) for case in cases)
+
+
+def called_with_a_set():
+    """The cases of nodes that are called with values, and that do not fail."""
+    called = (Flavour.BUFFERED, Flavour.GENERATOR)
+    return [
+        case
+        for case in CASES
+        if plan_of(registry.get(case.node_type)).flavour in called and not case.error
+    ]
+
+
+@pytest.mark.parametrize("case", called_with_a_set(), ids=lambda case: case.node_type)
+async def test_r21_a_node_changes_nothing_of_what_it_was_given(case):
+    plan = plan_of(registry.get(case.node_type))
+    arriving = {name: values[0] for name, values in case.streams.items()}
+    properties, dynamic = dict(plan.defaults), dict(case.dynamic)
+    for name, value in {**case.data, **case.constants, **arriving}.items():
+        if name in properties:
+            properties[name] = plan.coerce(name, value)
+        else:
+            dynamic[name] = value
+    node = plan.cls(**properties, dynamic_properties=dynamic)
+    before = copy.deepcopy(msgspec.structs.asdict(node))
+    context = NodeContext(run_context(Recorder(), PickledCalls()), "node", "node")
+
+    if plan.flavour == Flavour.BUFFERED:
+        await node.process(context)
+    else:
+        [item async for item in node.generate(context)]
+
+    assert msgspec.structs.asdict(node) == before
 
 
 def differs_from_default(case, plan):
