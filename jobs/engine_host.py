@@ -121,7 +121,9 @@ class EngineHost:
             self._free -= 1
         try:
             claim = writer.call(
-                lambda cursor: claim_job(cursor, job_id, self.worker_id), _announce
+                lambda cursor: claim_job(cursor, job_id, self.worker_id),
+                _announce,
+                job_id=job_id,
             )
         except BaseException:
             self.release()

@@ -239,8 +239,6 @@ class JobLog:
     @classmethod
     def apply_all(cls, cursor: Any, logs: list[Self], max_events: int) -> None:
         """Number and store what is waiting; the same again after a failure."""
-        # In one order everywhere, so that two processes never wait for each other's rows.
-        logs = sorted(logs, key=lambda log: log.job_id)
         steps = [(log, log._begin(max_events), log.last_seq) for log in logs]
         while steps:
             moves = [

@@ -236,7 +236,8 @@ class Liveness(threading.Thread):
         if not job.has_started_nodes and attempt < MAX_ATTEMPTS:
             logger.warning("job %s lost its worker before it began", job.pk)
             if writer.call(
-                lambda cursor: settlement.reschedule(cursor, job.pk, attempt)
+                lambda cursor: settlement.reschedule(cursor, job.pk, attempt),
+                job_id=job.pk,
             ):
                 self._offer(job.pk)
             return

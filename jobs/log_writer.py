@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from itertools import groupby
 from typing import Any, Generic, Protocol, TypeVar
 
 from django.db import (
@@ -85,7 +86,13 @@ def _run_all(calls: list[Callable[[], None]]) -> None:
 
 
 class Operation(Protocol):
-    """A piece of work for the writer. ``apply_all`` may run more than once."""
+    """A piece of work for the writer. ``apply_all`` may run more than once.
+
+    ``job_id`` names the row it changes, or is ``""``. A group goes by these ids: two
+    processes that change the same jobs never wait for each other.
+    """
+
+    job_id: str
 
     give_up_s: float
 
@@ -117,7 +124,10 @@ class Request(Generic[T]):
         statements: Callable[[Any], T],
         on_commit: OnCommit | None = None,
         on_failure: Callable[[], None] | None = None,
+        *,
+        job_id: str = "",
     ) -> None:
+        self.job_id = job_id
         self._statements = statements
         self._on_commit = on_commit
         self._on_failure = on_failure
@@ -159,8 +169,9 @@ class ThreadRequest(Generic[T]):
     give_up_s = 2.0
 
     def __init__(
-        self, statements: Callable[[Any], T], on_commit: OnCommit | None
+        self, statements: Callable[[Any], T], on_commit: OnCommit | None, job_id: str
     ) -> None:
+        self.job_id = job_id
         self._statements = statements
         self._on_commit = on_commit
         self.future: Future[T] = Future()
@@ -203,23 +214,30 @@ class LogWriter:
         statements: Callable[[Any], T],
         on_commit: OnCommit | None = None,
         on_failure: Callable[[], None] | None = None,
+        *,
+        job_id: str = "",
     ) -> T:
         """Run ``statements(cursor)`` in a group commit and return its answer.
 
-        A caller that is cancelled stops waiting; what it asked for happens anyway.
+        ``job_id``: the stored job that they change, if they do. A caller that is
+        cancelled stops waiting; what it asked for happens anyway.
 
         Raises:
             Unavailable: the database did not answer in 2 s.
         """
-        request = Request(statements, on_commit, on_failure)
+        request = Request(statements, on_commit, on_failure, job_id=job_id)
         self.put(request)
         return await request.future
 
     def call(
-        self, statements: Callable[[Any], T], on_commit: OnCommit | None = None
+        self,
+        statements: Callable[[Any], T],
+        on_commit: OnCommit | None = None,
+        *,
+        job_id: str = "",
     ) -> T:
         """``request`` for a thread without a loop."""
-        request = ThreadRequest(statements, on_commit)
+        request = ThreadRequest(statements, on_commit, job_id)
         self.put(request)
         return request.future.result()
 
@@ -301,8 +319,10 @@ class LogWriter:
             if len(group) == 1:
                 share = MAX_ALONE_EVENTS
             with transaction.atomic(), connection.cursor() as cursor:
-                for kind, operations in _by_kind(group).items():
-                    kind.apply_all(cursor, operations, share)
+                in_order = sorted(group, key=lambda operation: operation.job_id)
+                for _, alike in groupby(in_order, type):
+                    operations = list(alike)
+                    operations[0].apply_all(cursor, operations, share)
         except Exception as error:  # noqa: BLE001 - one bad operation ends alone
             return error
         for operation in group:
@@ -331,13 +351,6 @@ class LogWriter:
                 )
         deliveries.send()
         return remaining
-
-
-def _by_kind(group: list[Operation]) -> dict[type[Operation], list[Operation]]:
-    kinds: dict[type[Operation], list[Operation]] = {}
-    for operation in group:
-        kinds.setdefault(type(operation), []).append(operation)
-    return kinds
 
 
 def _is_outage(error: Exception) -> bool:

@@ -144,7 +144,7 @@ async def cancel_job(owner_id: str, job_id: str) -> JobState:
         if state is not None and not settled:
             _announce_command(job_id, deliveries)
 
-    state, _ = await writer.request(statements, on_commit)
+    state, _ = await writer.request(statements, on_commit, job_id=job_id)
     if state is None:
         raise JobNotFound(NOT_FOUND_OR_COMPLETED)
     return state
@@ -322,6 +322,7 @@ async def _send(job_id: str, kind: str, payload: dict[str, Any]) -> None:
     await writer.request(
         lambda cursor: commands.insert(cursor, job_id, kind, payload),
         lambda _, deliveries: _announce_command(job_id, deliveries),
+        job_id=job_id,
     )
 
 
@@ -377,7 +378,9 @@ async def _send_input(
         return state
 
     answer = await writer.request(
-        statements, lambda _, deliveries: _announce_command(job_id, deliveries)
+        statements,
+        lambda _, deliveries: _announce_command(job_id, deliveries),
+        job_id=job_id,
     )
     if isinstance(answer, ApplicationError):
         raise answer

@@ -118,12 +118,18 @@ def announce(settled: Settled, deliveries: Deliveries) -> None:
 
 async def end_job(ending: Ending) -> bool:
     """End a job; False if another change came first."""
-    return bool(await writer.request(lambda cursor: end(cursor, ending), announce))
+    return bool(
+        await writer.request(
+            lambda cursor: end(cursor, ending), announce, job_id=ending.job_id
+        )
+    )
 
 
 def end_job_from_thread(ending: Ending) -> bool:
     """``end_job`` for a thread without a loop."""
-    return bool(writer.call(lambda cursor: end(cursor, ending), announce))
+    return bool(
+        writer.call(lambda cursor: end(cursor, ending), announce, job_id=ending.job_id)
+    )
 
 
 def _events(ending: Ending, last_seq: int, running: str, began: float) -> list[Event]:

@@ -32,7 +32,7 @@ async def delete_job(owner_id: str, job_id: str) -> None:
                 cursor.execute(statement, (job_id,))
         return state
 
-    state = await writer.request(statements)
+    state = await writer.request(statements, job_id=job_id)
     if state is None:
         raise JobNotFound(UNKNOWN)
     if not state.is_terminal:

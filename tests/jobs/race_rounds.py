@@ -61,7 +61,9 @@ class Process:
     def end(self, ending: Ending) -> bool:
         return bool(
             self.writer.call(
-                lambda cursor: settlement.end(cursor, ending), settlement.announce
+                lambda cursor: settlement.end(cursor, ending),
+                settlement.announce,
+                job_id=ending.job_id,
             )
         )
 
@@ -74,7 +76,7 @@ class Process:
             cursor.execute("SELECT last_seq FROM jobs_job WHERE id = %s", [job_id])
             return int(cursor.fetchone()[0])
 
-        return self.writer.call(statements)
+        return self.writer.call(statements, job_id=job_id)
 
 
 class Races:
@@ -161,7 +163,9 @@ class Races:
         """A worker that heard the doorbell."""
         await self._moment()
         claim: Claim | None = await self.worker.writer.request(
-            lambda cursor: claim_job(cursor, job_id, "next"), _announce_claim
+            lambda cursor: claim_job(cursor, job_id, "next"),
+            _announce_claim,
+            job_id=job_id,
         )
         if claim is None:
             return False
