@@ -164,9 +164,11 @@ class JobLog:
         """Keep back what is emitted from now on: nothing follows a ``suspended``."""
         self._held = []
 
-    def release(self) -> None:
-        """Append what ``hold`` kept back."""
+    def release(self, to: str = "", event: JobUpdate | None = None) -> None:
+        """Append what ``hold`` kept back, behind a change of status if one is given."""
         held, self._held = self._held, None
+        if event is not None:
+            self.change_status(to, event)
         self._room.set()
         for entry, size in held or ():
             self._append(entry, size)
@@ -174,12 +176,10 @@ class JobLog:
     def change_status(self, to: str, event: JobUpdate) -> None:
         """Append ``event`` and store the status ``to`` with it."""
         before = self._large.waiting_bytes
-        is_large = holds_large_text(event)
-        data = b"" if is_large else encode_event(event)
-        if event.result is not None and (is_large or len(data) > MAX_INLINE_BYTES):
+        if event.result is not None:
             small = self._large.shrink_result(event.result)
             event = msgspec.structs.replace(event, result=small)
-            data = encode_event(event)
+        data = encode_event(event)
         result = "" if event.result is None else encode_value(event.result).decode()
         error = sanitize(event.error or "")
         change = StatusChange(to=to, event=data, error=error, result=result)

@@ -224,7 +224,6 @@ class Attempt:
             self.log.change_status(Status.PAUSED, update)
             self.log.hold()
         elif command.kind == Command.Kind.RESUME and run.is_paused:
-            self.log.release()
             update = JobUpdate(
                 status="running",
                 message="Job resumed successfully",
@@ -232,7 +231,7 @@ class Attempt:
                     Status.RUNNING, strategy=self._claimed.execution_strategy
                 ),
             )
-            self.log.change_status(Status.RUNNING, update)
+            self.log.release(Status.RUNNING, update)
             run.resume()
         elif command.kind in (Command.Kind.INPUT, Command.Kind.END_INPUT):
             self._feed_input(run, command)

@@ -98,7 +98,7 @@ class LargeValues:
         """``value``, or a reference to it if it is large."""
         if is_large_text(value):
             return self._refer_to_text(value)
-        data = encode_value(value)
+        data = bytes(value) if type(value) is msgspec.Raw else encode_value(value)
         if len(data) <= MAX_INLINE_BYTES:
             return value
         if isinstance(value, str):

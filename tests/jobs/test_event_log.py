@@ -222,11 +222,10 @@ async def test_what_follows_a_pause_is_kept_back_until_the_resume(new_job):
     log.emit(LogUpdate(content="late"))
     await log.stored()
     assert (await Job.objects.aget(pk=new_job.id)).last_seq == 2
-    log.release()
-    log.change_status(Status.RUNNING, JobUpdate(status="running"))
+    log.release(Status.RUNNING, JobUpdate(status="running"))
     log.change_status(Status.COMPLETED, completed())
     await log.stored()
 
     lines = await read_all(feed.open_reader(new_job.id, owner_id="owner"))
     words = [json.loads(line).get("status") for line in lines]
-    assert words == ["running", "suspended", None, "running", "completed"]
+    assert words == ["running", "suspended", "running", None, "completed"]
