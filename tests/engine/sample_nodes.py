@@ -442,6 +442,21 @@ class Wait(Node):
         cls.started, cls.go, cls.ends = asyncio.Event(), asyncio.Event(), []
 
 
+@registry.register("test.Ticks")
+class Ticks(Node):
+    """Numbers, with a number of rounds of the loop before each."""
+
+    made: ClassVar[int] = 0
+
+    rounds: int = 1
+
+    async def generate(self, context: NodeContext) -> AsyncIterator[dict[str, Any]]:
+        for Ticks.made in range(30):
+            for _ in range(self.rounds):
+                await asyncio.sleep(0)
+            yield {"output": Ticks.made}
+
+
 @registry.register("test.WaitThenCount")
 class WaitThenCount(Node):
     """An item, then others as soon as the test lets it go on."""

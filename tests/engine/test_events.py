@@ -80,6 +80,7 @@ class Box(msgspec.Struct, tag="box"):
 )
 def test_e09_values_have_documented_substitutes(value, expected):
     assert sent(value) == expected
+    assert msgspec.json.decode(encode_value(value)) == expected
 
 
 def test_e09_cycles_end_where_they_meet_themselves():

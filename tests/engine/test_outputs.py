@@ -5,7 +5,8 @@ import asyncio
 import msgspec
 import pytest
 
-from tests.engine.running import MemoryAssets, run
+from tests.engine.running import MemoryAssets, Recording, graph, run, settle
+from tests.engine.sample_nodes import Ticks, Wait
 from workflows.engine import outputs as outputs_module
 from workflows.engine.events import NodeUpdate, OutputUpdate, PreviewUpdate
 from workflows.engine.outputs import OutputCollector
@@ -44,6 +45,32 @@ async def test_an_output_passes_its_items_on():
     )
 
     assert done.values == {"r": [1, 2, 3, 4, 5], "s": [1, 2, 3, 4, 5]}
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 2, 3, 5])
+async def test_an_output_keeps_the_order_however_fast_its_neighbours_are(rounds):
+    done = await run(
+        {"t": ("Ticks", {"rounds": rounds}), "r": "Output", "w": "Slow", "s": "Output"},
+        "t -> r",
+        "r -> w",
+        "w -> s",
+    )
+
+    assert done.values == {"r": list(range(30)), "s": list(range(30))}
+
+
+async def test_a_generator_waits_for_what_stands_behind_an_output():
+    Wait.prepare()
+    recording = Recording(
+        graph({"t": "Ticks", "r": "Output", "w": "Wait"}, "t -> r", "r -> w")
+    )
+    execution = asyncio.create_task(recording.execute())
+    await settle(200)
+
+    assert Ticks.made < 10
+    Wait.go.set()
+    await execution
+    assert recording.values == {"r": list(range(30))}
 
 
 @pytest.mark.parametrize(
