@@ -55,7 +55,10 @@ class Results(msgspec.Struct):
     def begin(
         cls, modes: list[str], *, repeats: int, quick: bool, stream_items: int
     ) -> "Results":
-        system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+        system = (
+            f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+            f"load {os.getloadavg()[0]:.1f} before it began"
+        )
         names = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
         return cls(
             started=datetime.now(UTC),
