@@ -314,18 +314,19 @@ class LogWriter:
             attempt += 1
 
     def _try(self, group: list[Operation], deliveries: Deliveries) -> Exception | None:
+        in_order = sorted(group, key=lambda operation: operation.job_id)
         try:
             share = max(MIN_SHARE, MAX_GROUP_EVENTS // len(group))
             if len(group) == 1:
                 share = MAX_ALONE_EVENTS
             with transaction.atomic(), connection.cursor() as cursor:
-                in_order = sorted(group, key=lambda operation: operation.job_id)
                 for _, alike in groupby(in_order, type):
                     operations = list(alike)
                     operations[0].apply_all(cursor, operations, share)
         except Exception as error:  # noqa: BLE001 - one bad operation ends alone
             return error
-        for operation in group:
+        # As they were applied: a job begins before its commands are read.
+        for operation in in_order:
             operation.committed(deliveries)
         return None
 
