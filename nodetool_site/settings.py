@@ -4,6 +4,7 @@ Every variable has a type and a safe default; docs/settings.md lists them. A val
 from the process wins over ``.env`` in the working directory.
 """
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -124,11 +125,23 @@ REDIS_URL = env.str("REDIS_URL", default="")
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL)
 CHANNEL_LAYER_URL = env.str("CHANNEL_LAYER_URL", default=REDIS_URL)
 IS_SCALE_OUT = bool(CELERY_BROKER_URL)
+
+
+def _channel_prefix() -> str:
+    """Keep installs on one Redis apart: its channels know no database numbers.
+
+    Of names alone: the processes of one install may reach a host by different ones.
+    """
+    number = CHANNEL_LAYER_URL.rpartition("/")[2]
+    name = f"{number} {DATABASES['default']['NAME']}"
+    return "nodetool-" + hashlib.sha256(name.encode()).hexdigest()[:12]
+
+
 CHANNEL_LAYERS: dict[str, Any] = (
     {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-            "CONFIG": {"hosts": [CHANNEL_LAYER_URL]},
+            "CONFIG": {"hosts": [CHANNEL_LAYER_URL], "prefix": _channel_prefix()},
         }
     }
     if CHANNEL_LAYER_URL
