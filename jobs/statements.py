@@ -87,7 +87,10 @@ MOVE_TO = {status: _move_to(status) for status in ALLOWED_FROM}
 _MOVE_ROW = f"({', '.join(['%s'] * 13)})"
 MOVE_MANY = (
     "WITH move (id, attempt, after, count, progress, running, started, taken, status,"
-    " result, error, finished, allowed) AS (VALUES {})"
+    " result, error, finished, allowed) AS (VALUES {}),"
+    # In one order, or two processes that change the same jobs wait for each other.
+    " held AS (SELECT jobs_job.id FROM jobs_job JOIN move ON jobs_job.id = move.id"
+    " ORDER BY jobs_job.id FOR NO KEY UPDATE OF jobs_job)"
     " UPDATE jobs_job SET last_seq = jobs_job.last_seq + move.count,"
     " progress = move.progress, running_nodes = move.running,"
     " has_started_nodes = move.started, commands_taken = move.taken,"
@@ -96,7 +99,8 @@ MOVE_MANY = (
     " error = CASE WHEN move.status = '' THEN jobs_job.error ELSE move.error END,"
     " finished_at = CASE WHEN move.status = '' THEN jobs_job.finished_at"
     " ELSE CAST(move.finished AS timestamptz) END"
-    " FROM move WHERE jobs_job.id = move.id AND jobs_job.attempt = move.attempt"
+    " FROM move JOIN held ON held.id = move.id"
+    " WHERE jobs_job.id = move.id AND jobs_job.attempt = move.attempt"
     " AND jobs_job.last_seq = move.after"
     " AND jobs_job.status = ANY (string_to_array(move.allowed, ','))"
     " RETURNING jobs_job.id"
