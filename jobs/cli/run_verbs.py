@@ -38,11 +38,14 @@ class RunVerb(JobVerb):
     runs_here = True
 
     def run(self, **options: Any) -> None:
-        before = signal.signal(signal.SIGTERM, _interrupt)
+        # What a script has put into the background starts with SIGINT ignored.
+        interrupted = signal.signal(signal.SIGINT, signal.default_int_handler)
+        terminated = signal.signal(signal.SIGTERM, _interrupt)
         try:
             super().run(**options)
         finally:
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGINT, interrupted)
+            signal.signal(signal.SIGTERM, terminated)
 
     def add_options(self, parser: CommandParser) -> None:
         super().add_options(parser)
