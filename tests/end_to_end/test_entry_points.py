@@ -18,7 +18,11 @@ APPLICATION = "nodetool_site.asgi:application"
 SERVERS = {
     "daphne": [str(BIN / "daphne"), "-p", "{port}", APPLICATION],
     "uvicorn": [str(BIN / "uvicorn"), "--port", "{port}", APPLICATION],
-    "runserver": [sys.executable, str(ROOT / "manage.py"), "runserver", "{port}"],
+    # Without its reloader: a source that somebody saves meanwhile would restart it.
+    "runserver": [
+        *(sys.executable, str(ROOT / "manage.py"), "runserver"),
+        *("--noreload", "{port}"),
+    ],
     "manage.py serve": [
         *(sys.executable, str(ROOT / "manage.py"), "serve"),
         *("--port", "{port}"),
