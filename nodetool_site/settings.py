@@ -48,6 +48,17 @@ AUTH_PROVIDER = AUTH_PROVIDER_CHOSEN or (
     "local" if SERVER_MODE == "desktop" else "static"
 )
 SERVER_AUTH_TOKEN = env.str("SERVER_AUTH_TOKEN", default="")
+SUPABASE_URL = env.str("SUPABASE_URL", default="").rstrip("/")
+SUPABASE_KEY = env.str("SUPABASE_KEY", default="")
+SUPABASE_JWT_SECRET = env.str("SUPABASE_JWT_SECRET", default="")
+SUPABASE_JWKS = env.bool("SUPABASE_JWKS", default=False)
+AUTH_CACHE_TTL = env.whole(
+    "AUTH_CACHE_TTL", default=env.whole("REMOTE_AUTH_CACHE_TTL", default=60)
+)
+AUTH_CACHE_MAX = env.whole(
+    "AUTH_CACHE_MAX", default=env.whole("REMOTE_AUTH_CACHE_MAX", default=2_000)
+)
+ADMIN_TOKEN = env.str("ADMIN_TOKEN", default="")
 ALLOWED_HOSTS_CHOSEN = env.words("ALLOWED_HOSTS", default=[])
 ALLOWED_HOSTS = ALLOWED_HOSTS_CHOSEN or default_allowed_hosts(AUTH_PROVIDER)
 CORS_ORIGINS = env.words("CORS_ORIGINS", default=["*"])
@@ -62,9 +73,32 @@ DATA_FOLDER = DB_PATH.parent
 ASSET_FOLDER = Path(
     env.str("ASSET_FOLDER", default="~/.local/share/nodetool/assets")
 ).expanduser()
+ASSET_BUCKET = env.str("ASSET_BUCKET", default="images")
+ASSET_TEMP_BUCKET = env.str("ASSET_TEMP_BUCKET", default="")
+ASSET_DOMAIN = env.str("ASSET_DOMAIN", default="")
+ASSET_TEMP_DOMAIN = env.str("ASSET_TEMP_DOMAIN", default="")
+S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
+S3_ACCESS_KEY_ID = env.str("S3_ACCESS_KEY_ID", default="")
+S3_SECRET_ACCESS_KEY = env.str("S3_SECRET_ACCESS_KEY", default="")
+S3_REGION = env.str("S3_REGION", default="us-east-1")
+SENDFILE_HEADER = env.choice(
+    "SENDFILE_HEADER", default="none", among=("none", "x-accel-redirect", "x-sendfile")
+)
+SENDFILE_PREFIX = env.str("SENDFILE_PREFIX", default="/protected/")
+WORKSPACE_FOLDER = Path(
+    env.str("WORKSPACE_FOLDER", default=str(DATA_FOLDER / "workspaces"))
+).expanduser()
 STORAGE_PUBLIC_READ = env.bool("STORAGE_PUBLIC_READ", default=False)
 STORAGE_LINK_TTL = env.whole("STORAGE_LINK_TTL", default=86_400)
 INLINE_ASSET_LIMIT = env.whole("INLINE_ASSET_LIMIT", default=4 * 1024**2)
+TEMP_ASSET_TTL = env.whole("TEMP_ASSET_TTL", default=86_400)
+AUTOSAVE_ENABLED = env.bool("AUTOSAVE_ENABLED", default=True)
+AUTOSAVE_INTERVAL_MINUTES = env.whole("AUTOSAVE_INTERVAL_MINUTES", default=5)
+AUTOSAVE_MIN_INTERVAL_SECONDS = env.whole("AUTOSAVE_MIN_INTERVAL_SECONDS", default=30)
+AUTOSAVE_MAX_VERSIONS_PER_WORKFLOW = env.whole(
+    "AUTOSAVE_MAX_VERSIONS_PER_WORKFLOW", default=50
+)
+AUTOSAVE_KEEP_DAYS = env.whole("AUTOSAVE_KEEP_DAYS", default=7)
 
 SQLITE_OPTIONS = {
     "transaction_mode": "IMMEDIATE",
@@ -186,6 +220,13 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 MAX_BODY_BYTES = env.whole("MAX_BODY_BYTES", default=10 * 1024**2)
 MAX_UPLOAD_BYTES = env.whole("MAX_UPLOAD_BYTES", default=512 * 1024**2)
 WS_MAX_MESSAGE_BYTES = env.whole("WS_MAX_MESSAGE_BYTES", default=16 * 1024**2)
+STORAGE_QUOTA_BYTES = env.whole("STORAGE_QUOTA_BYTES", default=10 * 1024**3)
+WS_MAX_MESSAGES_PER_SECOND = env.whole("WS_MAX_MESSAGES_PER_SECOND", default=50)
+WS_MAX_CONNECTIONS_PER_USER = env.whole("WS_MAX_CONNECTIONS_PER_USER", default=20)
+RATE_LIMIT_PER_MINUTE = env.whole("RATE_LIMIT_PER_MINUTE", default=600)
+RUN_LIMIT_PER_MINUTE = env.whole("RUN_LIMIT_PER_MINUTE", default=60)
+MAX_RUNNING_JOBS_PER_USER = env.whole("MAX_RUNNING_JOBS_PER_USER", default=20)
+MAX_QUEUED_JOBS_PER_USER = env.whole("MAX_QUEUED_JOBS_PER_USER", default=500)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES or None
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
 

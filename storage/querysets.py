@@ -10,7 +10,7 @@ from django.utils import timezone
 
 if TYPE_CHECKING:
     from storage.models.asset import Asset  # noqa: F401 - read by the type checker
-    from storage.models.credential import ApiToken  # noqa: F401 - as above
+    from storage.models.credential import ApiToken, Secret  # noqa: F401 - as above
 
 
 class HasId(Protocol):
@@ -43,3 +43,11 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         return self.filter(
             Q(expires_at=None) | Q(expires_at__gt=now), owner__is_active=True
         )
+
+
+class SecretQuerySet(models.QuerySet["Secret"]):
+    """Reads of secrets: their names and dates, never their values."""
+
+    def visible_to(self, user: HasId) -> Self:
+        """Keep the secrets of ``user``."""
+        return self.filter(owner_id=user.pk)

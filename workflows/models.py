@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from storage.ids import new_id
-from workflows.querysets import WorkflowQuerySet
+from workflows.querysets import WorkflowQuerySet, WorkflowVersionQuerySet
 
 
 class Access(models.TextChoices):
@@ -56,3 +56,43 @@ class Workflow(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SaveType(models.TextChoices):
+    """Why a version was kept."""
+
+    MANUAL = "manual", "Manual"
+    AUTOSAVE = "autosave", "Autosave"
+    CHECKPOINT = "checkpoint", "Checkpoint"
+    RESTORE = "restore", "Restore"
+
+
+class WorkflowVersion(models.Model):
+    """A graph as its workflow once had it. Numbered from 1 per workflow."""
+
+    id = models.CharField(primary_key=True, max_length=64, default=new_id)
+    workflow = models.ForeignKey(
+        Workflow, on_delete=models.CASCADE, related_name="versions", db_index=False
+    )
+    version = models.IntegerField()
+    name = models.TextField(blank=True, default="")
+    description = models.TextField(blank=True, default="")
+    graph = models.TextField(help_text='JSON {"nodes": [...], "edges": [...]}')
+    save_type = models.CharField(
+        max_length=16, choices=SaveType.choices, default=SaveType.MANUAL
+    )
+    autosave_metadata = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField()
+
+    objects = WorkflowVersionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-version"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workflow", "version"], name="version_of_workflow"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow_id} version {self.version}"

@@ -15,3 +15,9 @@ class User(AbstractUser):
     id = models.CharField(
         primary_key=True, max_length=64, default=new_id, editable=False
     )
+    stored_bytes = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="Size of all files of the user.",
+    )
