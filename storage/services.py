@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypedDict, Unpack
 
 from django.conf import settings
 from django.db import transaction
@@ -18,14 +19,26 @@ MAX_CONTENT_TYPE = 127
 UNNAMED = "file"
 
 
+class AssetFields(TypedDict, total=False):
+    """What may be said of a new asset: where it lies, where it comes from."""
+
+    parent_id: str | None
+    workflow_id: str | None
+    node_id: str | None
+    job_id: str | None
+    metadata: dict[str, Any] | None
+    duration: float | None
+    expires_at: datetime | None
+
+
 def store_asset(
     owner_id: str,
     content: bytes | BinaryIO,
     *,
     name: str,
     content_type: str,
-    job_id: str | None = None,
     asset_id: str | None = None,
+    **fields: Unpack[AssetFields],
 ) -> Asset:
     """Store a file and its row: first the file, so that no row is without one."""
     draft = Draft()
@@ -39,8 +52,8 @@ def store_asset(
             owner_id,
             name=name,
             content_type=content_type,
-            job_id=job_id,
             asset_id=asset_id,
+            **fields,
         )
     finally:
         draft.discard()
@@ -52,8 +65,8 @@ def keep_draft(
     *,
     name: str,
     content_type: str,
-    job_id: str | None = None,
     asset_id: str | None = None,
+    **fields: Unpack[AssetFields],
 ) -> Asset:
     """Make an asset of a draft."""
     asset_id = asset_id or new_id()
@@ -68,7 +81,7 @@ def keep_draft(
             size=facts.size,
             sha256=facts.sha256,
             key=key,
-            job_id=job_id,
+            **fields,
         )
     except Exception:
         delete_file(key)

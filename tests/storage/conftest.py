@@ -11,6 +11,12 @@ from storage.models import Asset, User
 from storage.services import store_asset
 
 
+@pytest.fixture(autouse=True)
+def _own_folder(settings, tmp_path) -> None:
+    """Keep each test's files apart: tests run side by side and count what is left."""
+    settings.ASSET_FOLDER = tmp_path / "assets"
+
+
 @pytest.fixture
 def alice(transactional_db) -> User:
     """Who owns things."""

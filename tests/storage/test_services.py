@@ -5,6 +5,7 @@ import io
 import os
 import stat
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,27 @@ def test_a_stored_file_is_whole_and_described(alice, content):
     assert len(asset.pk) == 32
     assert set(asset.pk) <= HEX
     assert drafts() == []
+
+
+def test_an_asset_knows_where_it_lies_and_comes_from(alice):
+    end = datetime(2030, 1, 1, tzinfo=UTC)
+    folder = store_asset(alice.pk, b"", name="f", content_type="folder")
+    fields = {
+        "parent_id": folder.pk,
+        "workflow_id": "w1",
+        "node_id": "n1",
+        "job_id": "j1",
+        "metadata": {"width": 3},
+        "duration": 1.5,
+        "expires_at": end,
+    }
+
+    asset = store_asset(
+        alice.pk, b"x", name="a.txt", content_type="text/plain", **fields
+    )
+
+    asset.refresh_from_db()
+    assert {name: getattr(asset, name) for name in fields} == fields
 
 
 def test_ids_are_not_guessable(alice):
