@@ -27,7 +27,7 @@ from jobs.log_writer import Deliveries, writer
 from jobs.ports import make_context
 from jobs.statements import ClaimedJob
 from nodetool_site.lib.db import db
-from workflows.engine.blocking import BlockingPool
+from nodetool_site.lib.process_pool import BlockingPool
 
 logger = logging.getLogger(__name__)
 

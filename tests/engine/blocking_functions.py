@@ -1,8 +1,52 @@
 """Functions that the tests call in other processes."""
 
 import os
+import signal
+import subprocess
+import threading
 import time
 from pathlib import Path
+from typing import Any
+
+
+class TwoWords(Exception):
+    """An error that a pickle cannot make again: its class asks for two words."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} {two}")
+
+
+class Loaded(Exception):
+    """An error that holds what belongs to its process."""
+
+    def __init__(self) -> None:
+        super().__init__("loaded")
+        self.lock = threading.Lock()
+
+
+class Mute(Exception):
+    """An error that cannot say what it is, nor travel."""
+
+    def __init__(self, one: object = None, two: object = None) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+UNSENDABLE = {
+    "lock": threading.Lock,
+    "function": lambda: lambda: 1,
+    "generator": lambda: iter(x for x in "a"),
+    "thread": threading.Thread,
+    "local class": lambda: type("Local", (), {})(),
+}
+ODD_ERRORS = {
+    "TwoWords: first second": lambda: TwoWords("first", "second"),
+    "Loaded: loaded": Loaded,
+    "Mute": Mute,
+}
 
 
 def busy(seconds: float) -> float:
@@ -33,5 +77,34 @@ def die() -> None:
     os._exit(9)
 
 
+def be_killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def exit_politely() -> None:
+    raise SystemExit(3)
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def unsendable(kind: str) -> Any:
+    return UNSENDABLE[kind]()
+
+
+def fail_oddly(kind: str) -> None:
+    raise ODD_ERRORS[kind]()
+
+
+def allocate(size_bytes: int) -> int:
+    return len(b"x" * size_bytes)
+
+
 def variables() -> list[str]:
     return sorted(os.environ)
+
+
+def printed_environment() -> str:
+    """Return what a program sees that is started here."""
+    return subprocess.run(["env"], capture_output=True, text=True, check=True).stdout

@@ -119,7 +119,7 @@ class NoSecrets:
 
 
 class NoBlocking:
-    async def run(self, fn: Any, *args: Any) -> Any:
+    async def run(self, fn: Any, *args: Any, **limits: Any) -> Any:
         return fn(*args)
 
 

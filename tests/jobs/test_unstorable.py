@@ -12,9 +12,9 @@ from jobs.models import Job, Status
 from jobs.ports import make_context
 from jobs.settlement import Ending, end_job
 from jobs.statements import ClaimedJob, insert_job
+from nodetool_site.lib.process_pool import BlockingPool
 from tests.jobs.conftest import read_all
 from tests.jobs.graphs import hello
-from workflows.engine.blocking import BlockingPool
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

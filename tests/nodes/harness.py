@@ -80,7 +80,7 @@ class PickledCalls:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    async def run(self, fn: Callable[..., Any], *args: Any) -> Any:
+    async def run(self, fn: Callable[..., Any], *args: Any, **limits: Any) -> Any:
         self.calls.append(fn.__name__)
         called, given = pickle.loads(pickle.dumps((fn, args)))  # noqa: S301
         return pickle.loads(pickle.dumps(called(*given)))  # noqa: S301

@@ -73,8 +73,21 @@ class SecretReader(Protocol):
 class BlockingRunner(Protocol):
     """Where code runs that would block the loop."""
 
-    async def run(self, fn: Callable[..., Any], *args: Any) -> Any:
-        """Call a module-level function elsewhere; cancelling the call ends it."""
+    async def run(
+        self,
+        fn: Callable[..., Any],
+        *args: Any,
+        time_limit_s: float | None = None,
+        memory_limit_bytes: int | None = None,
+    ) -> Any:
+        """Call a module-level function elsewhere; cancelling the call ends it.
+
+        Raises:
+            TimeoutError: it has used more processor time than it may.
+            MemoryError: it wanted more memory than it may have.
+            ChildProcessError: the process that it ran in has died.
+            TypeError: something cannot cross the border of a process.
+        """
 
 
 class RunContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,13 +204,24 @@ class NodeContext:
             )
         )
 
-    async def run_blocking(self, fn: Callable[..., Any], *args: Any) -> Any:
+    async def run_blocking(
+        self,
+        fn: Callable[..., Any],
+        *args: Any,
+        time_limit_s: float | None = None,
+        memory_limit_bytes: int | None = None,
+    ) -> Any:
         """Call a module-level function in a process of its own.
 
         Function, arguments and result cross a process border. Cancelling the node kills
-        the process.
+        the process. Raises what `BlockingRunner.run` does.
         """
-        return await self.run.blocking.run(fn, *args)
+        return await self.run.blocking.run(
+            fn,
+            *args,
+            time_limit_s=time_limit_s,
+            memory_limit_bytes=memory_limit_bytes,
+        )
 
 
 class NodeInputs(Protocol):

@@ -4,11 +4,8 @@ Patterns and templates run in a process that can be killed, with limits of time 
 memory. Texts are bounded, and long ones are worked on outside the loop.
 """
 
-import contextlib
 import re
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from workflows.engine.context import NodeContext
@@ -31,60 +28,26 @@ async def run_limited(
             text names the property that is to blame.
     """
     try:
-        return await context.run_blocking(call_limited, property_name, fn, *args)
-    except OSError as died:  # of the process: what runs there opens no files
-        if getattr(died, "exitcode", 0) == -signal.SIGPROF:
-            raise ValueError(
-                f"{property_name} took longer than {TIME_LIMIT_S:g} s: make it "
-                "simpler, or the text shorter"
-            ) from None
+        return await context.run_blocking(
+            fn,
+            *args,
+            time_limit_s=TIME_LIMIT_S,
+            memory_limit_bytes=MEMORY_LIMIT_BYTES,
+        )
+    except TimeoutError:
         raise ValueError(
-            f"{property_name} broke the process that it ran in: make it simpler"
-        ) from died
-
-
-def call_limited(property_name: str, fn: Callable[..., Any], *args: Any) -> Any:
-    """Call the function within the limits. Runs in the other process.
-
-    A pattern that is being matched cannot be interrupted, so the process ends when its
-    time is up. Only its own time counts, not that of the queue before it.
-    """
-    signal.setitimer(signal.ITIMER_PROF, TIME_LIMIT_S)
-    try:
-        with memory_limit(MEMORY_LIMIT_BYTES):
-            return fn(*args)
+            f"{property_name} took longer than {TIME_LIMIT_S:g} s: make it "
+            "simpler, or the text shorter"
+        ) from None
     except (MemoryError, RecursionError):
         raise ValueError(
             f"{property_name} needs too much memory: make it simpler, or the text "
             "shorter"
         ) from None
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-
-
-@contextlib.contextmanager
-def memory_limit(more_bytes: int) -> Iterator[None]:
-    """Let the process take only so much more address space than it has.
-
-    Where the operating system cannot do this (macOS), the time limit is all there is.
-    """
-    # Not on every platform, and needed in the other process only.
-    import resource
-
-    statm = Path("/proc/self/statm")
-    if not statm.exists():
-        yield
-        return
-    used = int(statm.read_text().split()[0]) * resource.getpagesize()
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = used + more_bytes
-    if soft != resource.RLIM_INFINITY:
-        limit = min(limit, soft)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    except ChildProcessError as died:
+        raise ValueError(
+            f"{property_name} broke the process that it ran in: make it simpler"
+        ) from died
 
 
 async def text_work(context: NodeContext, fn: Callable[..., Any], *args: Any) -> Any:
