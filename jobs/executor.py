@@ -21,7 +21,7 @@ from jobs.run_state import run_state
 from jobs.settlement import Ending
 from jobs.statements import ClaimedJob
 from nodetool_site.lib.db import db
-from nodetool_site.lib.errors import Unavailable
+from nodetool_site.lib.errors import ApplicationError, Unavailable
 from workflows.engine.context import RunContext
 from workflows.engine.errors import EngineError, NodeError
 from workflows.engine.events import JobUpdate, LogUpdate
@@ -154,6 +154,8 @@ class Attempt:
         nobody else would end the job.
         """
         text = "The events of this job could not be stored"
+        if isinstance(error, ApplicationError):  # made for the user: no room, too much
+            text = f"{text}: {error.message}"
         logger.error("job %s: %s: %s", self.job_id, text, error)
         ending = Ending(
             self.job_id,

@@ -3,7 +3,7 @@
 A thread of its own, with its own connection: a busy engine does not delay a heartbeat.
 Only the database's clock decides. In every process one thread does, in turn: renew the
 heartbeat, end cancels that nobody obeyed, settle the jobs of lost workers, ring again
-for jobs that nobody claimed.
+for jobs that nobody claimed, look after the file store.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from jobs.log_writer import writer
 from jobs.models import Command, Job, Status, Worker
 from jobs.querysets import IS_LIVE
 from jobs.settlement import Ending
+from storage import upkeep
 
 if TYPE_CHECKING:
     from jobs.engine_host import EngineHost
@@ -40,6 +41,8 @@ RENEW_S = 3.0
 VALID_S = 10.0
 REAP_S = 2.0
 SWEEP_S = 10.0
+FILES_S = 60.0
+REPAIR_S = 3600.0
 RING_AGAIN_S = 15.0
 OBEY_S = 3.5
 MAX_ATTEMPTS = 3
@@ -92,7 +95,10 @@ class Liveness(threading.Thread):
         """Tick until stopped."""
         self._safely(self._register)
         self._is_registered.set()
-        self._due["renew"] = time.monotonic() + RENEW_S
+        now = time.monotonic()
+        self._due["renew"] = now + RENEW_S
+        # Not among the first queries of a process: its start is being waited for.
+        self._due["files"] = self._due["repair"] = now + FILES_S
         while not self._stopping.wait(TICK_S):
             self._safely(self._tick)
         self._safely(Worker.objects.filter(pk=self._worker_id).delete)
@@ -113,6 +119,8 @@ class Liveness(threading.Thread):
         self._every("renew", RENEW_S, self._renew)
         if not self._may_settle():
             return
+        self._every("files", FILES_S, upkeep.sweep)
+        self._every("repair", REPAIR_S, upkeep.repair)
         if not self._is_any_live():
             return
         self._every("cancels", TICK_S, self._end_ignored_cancels)

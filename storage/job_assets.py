@@ -12,17 +12,12 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from nodetool_site.lib.db import db
+from storage.asset_values import asset_value, large_value
 from storage.errors import AssetNotFound, UnreadableAsset
 from storage.files import Draft
 from storage.keys import is_asset_id, key_of_uri
 from storage.models import Asset
-from storage.services import (
-    asset_value,
-    keep_draft,
-    large_value,
-    open_asset,
-    store_asset,
-)
+from storage.services import keep_draft, open_asset, store_asset
 
 
 class JobAssetStore:
@@ -37,7 +32,7 @@ class JobAssetStore:
     ) -> dict[str, Any]:
         """Store a file and return the value that refers to it."""
         draft = await asyncio.to_thread(_draft_of, data)
-        asset = await self._keep(draft, content_type, name)
+        asset = await self._keep(draft, content_type, name, is_value=False)
         return asset_value(asset)
 
     async def read(self, value: dict[str, Any]) -> bytes:
@@ -64,7 +59,9 @@ class JobAssetStore:
         asset = await db(find_own, self._owner_id, **wanted)
         return await asyncio.to_thread(_read_whole, asset)
 
-    async def _keep(self, draft: Draft, content_type: str, name: str) -> Asset:
+    async def _keep(
+        self, draft: Draft, content_type: str, name: str, *, is_value: bool
+    ) -> Asset:
         try:
             return await db(
                 keep_draft,
@@ -73,6 +70,7 @@ class JobAssetStore:
                 name=name,
                 content_type=content_type,
                 job_id=self._job_id,
+                is_value=is_value,
             )
         finally:
             await asyncio.to_thread(draft.discard)
@@ -96,7 +94,9 @@ class JobSpill:
         draft, self._draft = self._draft, None
         if draft is None:
             draft = await asyncio.to_thread(Draft)
-        asset = await self._store._keep(draft, self._content_type, self._name)
+        asset = await self._store._keep(
+            draft, self._content_type, self._name, is_value=True
+        )
         return large_value(asset)
 
     def discard(self) -> None:
@@ -118,8 +118,12 @@ def write_value_sync(
     """Store a large value of an event and return the reference to it.
 
     For a thread that has a transaction open: the row belongs to that transaction,
-    the file is there before it.
+    the file is there before it. What an earlier commit has stored, whose answer was
+    lost, is not stored again.
     """
+    stored = Asset.objects.filter(pk=asset_id, owner_id=owner_id, job_id=job_id).first()
+    if stored is not None:
+        return large_value(stored)
     asset = store_asset(
         owner_id,
         data,
@@ -127,6 +131,7 @@ def write_value_sync(
         content_type=content_type,
         job_id=job_id,
         asset_id=asset_id,
+        is_value=True,
     )
     return large_value(asset)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote, urlsplit
 
-FOLDERS = ("assets", "temp")
+ASSETS, TEMP = "assets", "temp"
+FOLDERS = (ASSETS, TEMP)
 PUBLIC_PREFIX = "/storage/assets/"
+PUBLIC_TEMP_PREFIX = "/storage/temp/"
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}\.[a-z0-9]{1,10}", re.ASCII)
@@ -27,9 +29,9 @@ def parse_path(path: str) -> tuple[str, str]:
     """
     folder, slash, key = path.removesuffix("/").partition("/")
     if not slash and folder not in FOLDERS:
-        folder, key = "assets", folder
+        folder, key = ASSETS, folder
     if folder not in FOLDERS:
-        folder, key = "assets", path
+        folder, key = ASSETS, path
     for text in (key, unquote(key)):
         _refuse_unsafe(text)
     return folder, key
@@ -46,8 +48,11 @@ def key_of_uri(uri: str) -> str | None:
         return None
     if parts.scheme not in ("", "http", "https"):
         return None
-    key = parts.path.removeprefix(PUBLIC_PREFIX)
-    return key if key != parts.path and is_key(key) else None
+    for prefix in (PUBLIC_PREFIX, PUBLIC_TEMP_PREFIX):
+        key = parts.path.removeprefix(prefix)
+        if key != parts.path and is_key(key):
+            return key
+    return None
 
 
 def is_key(text: str) -> bool:

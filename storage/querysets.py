@@ -29,6 +29,14 @@ class AssetQuerySet(models.QuerySet["Asset"]):
         """Keep the assets that ``user`` owns."""
         return self.filter(owner_id=user.pk)
 
+    def live(self) -> Self:
+        """Leave out temporary data whose time is over."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+
+    def kept(self) -> Self:
+        """Keep what users put away: no temporary data, no values of events."""
+        return self.filter(expires_at=None, is_value=False)
+
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     """Reads of API tokens."""

@@ -1,22 +1,33 @@
-"""All writes to assets and users. Everything here blocks: call it from a thread."""
+"""All writes to assets and users. Everything here blocks: call it from a thread.
+
+A file is written before its row and deleted after it; rows and the count of the
+owner's bytes change together.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, BinaryIO, TypedDict, Unpack
+from typing import Any, BinaryIO, NamedTuple, TypedDict, Unpack
 
-from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
+from storage import folders, quotas
+from storage.errors import InvalidFolder, UnknownAsset
 from storage.files import Draft, delete_file, open_file
 from storage.ids import new_id
-from storage.media_types import extension_for, value_type_of
+from storage.media_types import extension_for
 from storage.models import Asset, User
+from storage.models.asset import FOLDER_TYPE
 
 MAX_NAME = 255
 MAX_CONTENT_TYPE = 127
+MAX_LABEL = 64
 UNNAMED = "file"
+DELETE_BATCH = 500
 
 
 class AssetFields(TypedDict, total=False):
@@ -29,6 +40,25 @@ class AssetFields(TypedDict, total=False):
     metadata: dict[str, Any] | None
     duration: float | None
     expires_at: datetime | None
+    is_value: bool
+
+
+class KeptFile(NamedTuple):
+    """A file in the store that has no row yet."""
+
+    asset_id: str
+    key: str
+    file_name: str
+    is_temp: bool
+    size: int
+    sha256: str
+
+
+class FileRef(NamedTuple):
+    """Names a file in the store."""
+
+    name: str
+    is_temp: bool
 
 
 def store_asset(
@@ -40,7 +70,13 @@ def store_asset(
     asset_id: str | None = None,
     **fields: Unpack[AssetFields],
 ) -> Asset:
-    """Store a file and its row: first the file, so that no row is without one."""
+    """Store a file and its row: first the file, so that no row is without one.
+
+    Raises:
+        QuotaExceeded: the owner has no room for it.
+        StorageFull: the disk has none.
+        UnknownParent: there is no such folder of the owner's.
+    """
     draft = Draft()
     try:
         if isinstance(content, bytes):
@@ -68,83 +104,247 @@ def keep_draft(
     asset_id: str | None = None,
     **fields: Unpack[AssetFields],
 ) -> Asset:
-    """Make an asset of a draft."""
+    """Make an asset of a draft; raises as ``store_asset``."""
+    is_temp = fields.get("expires_at") is not None
     asset_id = asset_id or new_id()
     key = f"{asset_id}.{extension_for(content_type, name)}"
-    facts = draft.keep(key)
+    file = keep_file(draft, key, asset_id=asset_id, is_temp=is_temp)
+    return record_file(file, owner_id, name=name, content_type=content_type, **fields)
+
+
+def keep_file(
+    draft: Draft,
+    key: str,
+    *,
+    asset_id: str,
+    is_temp: bool = False,
+    file_name: str = "",
+) -> KeptFile:
+    """Move a draft into the store: the half that needs no database."""
+    facts = draft.keep(file_name or key, is_temp=is_temp)
+    return KeptFile(asset_id, key, file_name, is_temp, facts.size, facts.sha256)
+
+
+def record_file(
+    file: KeptFile,
+    owner_id: str,
+    *,
+    name: str,
+    content_type: str,
+    **fields: Unpack[AssetFields],
+) -> Asset:
+    """Write the row of a file that is in the store; without a row the file goes."""
     try:
-        return Asset.objects.create(
-            id=asset_id,
-            owner_id=owner_id,
-            name=_clean(name, MAX_NAME) or UNNAMED,
-            content_type=_clean(content_type, MAX_CONTENT_TYPE),
-            size=facts.size,
-            sha256=facts.sha256,
-            key=key,
-            **fields,
-        )
-    except Exception:
-        delete_file(key)
+        with transaction.atomic():
+            parent_id = fields.pop("parent_id", None)
+            if parent_id:
+                quotas.lock_owner(owner_id)
+                parent_id = folders.find_parent(owner_id, parent_id)
+            quotas.take_room(owner_id, file.size)
+            return Asset.objects.create(
+                id=file.asset_id,
+                owner_id=owner_id,
+                name=clean_text(name, MAX_NAME) or UNNAMED,
+                content_type=clean_text(content_type, MAX_CONTENT_TYPE),
+                size=file.size,
+                sha256=file.sha256,
+                key=file.key,
+                file_name=file.file_name,
+                parent_id=parent_id,
+                **fields,
+            )
+    except BaseException:
+        delete_file(file.file_name or file.key, is_temp=file.is_temp)
         raise
 
 
-def open_asset(asset: Asset) -> BinaryIO:
-    """Open the bytes of an asset.
+def create_folder(owner_id: str, name: str, **fields: Unpack[AssetFields]) -> Asset:
+    """Make an empty folder.
+
+    Raises:
+        UnknownParent: there is no such folder of the owner's to put it into.
+        InvalidFolder: it would lie too deep.
+    """
+    asset_id = new_id()
+    with transaction.atomic():
+        quotas.lock_owner(owner_id)
+        parent_id = folders.find_parent(owner_id, fields.pop("parent_id", None))
+        folders.check_depth(owner_id, parent_id)
+        return Asset.objects.create(
+            id=asset_id,
+            owner_id=owner_id,
+            name=clean_text(name, MAX_NAME) or "New folder",
+            content_type=FOLDER_TYPE,
+            size=0,
+            sha256="",
+            key=asset_id,  # no key of a file has this form
+            parent_id=parent_id,
+            **fields,
+        )
+
+
+def change_asset(owner_id: str, asset_id: str, **changes: Any) -> Asset:
+    """Change name, parent_id, content_type, metadata or duration.
+
+    Raises:
+        UnknownAsset: the owner has no such asset.
+        UnknownParent: the owner has no such folder.
+        InvalidFolder: it would lie within itself, or stop being what it is.
+    """
+    with transaction.atomic():
+        quotas.lock_owner(owner_id)
+        asset = _own(owner_id, asset_id)
+        if "parent_id" in changes:
+            parent_id = folders.find_parent(owner_id, changes["parent_id"])
+            folders.check_move(asset, parent_id)
+            changes["parent_id"] = parent_id
+        if changes.get("content_type", asset.content_type) != asset.content_type:
+            _check_kind(asset, changes["content_type"])
+        for name, value in changes.items():
+            setattr(asset, name, value)
+        asset.name = clean_text(asset.name, MAX_NAME) or UNNAMED
+        asset.content_type = clean_text(asset.content_type, MAX_CONTENT_TYPE)
+        asset.save()
+    return asset
+
+
+def replace_content(
+    draft: Draft, owner_id: str, asset_id: str, *, content_type: str | None = None
+) -> Asset:
+    """Give an asset other bytes; its key stays.
+
+    The new file has a name of its own, so that whoever reads the old one reads on.
+
+    Raises:
+        UnknownAsset: the owner has no such asset, or it is a folder.
+        QuotaExceeded: the owner has no room for it.
+    """
+    old = _own(owner_id, asset_id)
+    if old.is_folder:
+        raise InvalidFolder("A folder has no content")
+    suffix = old.key.rpartition(".")[2]
+    file_name = f"{new_id()}.{suffix}"
+    facts = draft.keep(file_name, is_temp=old.is_temp)
+    try:
+        with transaction.atomic():
+            quotas.lock_owner(owner_id)
+            asset = _own(owner_id, asset_id)
+            gone = _files_of([asset])
+            if facts.size >= asset.size:
+                quotas.take_room(owner_id, facts.size - asset.size)
+            else:
+                quotas.give_room(owner_id, asset.size - facts.size)
+            asset.size, asset.sha256 = facts.size, facts.sha256
+            asset.file_name = file_name
+            if content_type:
+                asset.content_type = clean_text(content_type, MAX_CONTENT_TYPE)
+            asset.save()
+            transaction.on_commit(partial(delete_files, gone))
+    except BaseException:
+        delete_file(file_name, is_temp=old.is_temp)
+        raise
+    return asset
+
+
+def open_asset(asset: Asset, start: int = 0) -> BinaryIO:
+    """Open the bytes of an asset, from byte ``start`` on.
 
     Raises:
         FileNotFoundError: somebody removed the file.
+        StorageUnavailable: the store does not answer.
     """
-    return open_file(asset.key)
+    return open_file(asset.stored_as, is_temp=asset.is_temp, start=start)
 
 
-def delete_asset(asset: Asset) -> None:
-    """Delete the row, and the file once that is certain."""
-    key = asset.key
-    asset.delete()
-    transaction.on_commit(partial(delete_file, key))
+def delete_asset(asset: Asset) -> list[str]:
+    """Delete an asset, a folder with all in it; the files once that is certain."""
+    return delete_assets(asset.owner_id, [asset.pk])
+
+
+def delete_assets(owner_id: str, asset_ids: Sequence[str]) -> list[str]:
+    """Delete the owner's assets of these ids, and what lies in those that are folders.
+
+    Returns the ids of all that went, contents before their folders.
+    """
+    with transaction.atomic():
+        quotas.lock_owner(owner_id)
+        doomed = folders.with_contents(owner_id, asset_ids)
+        _delete_rows(owner_id, doomed)
+        transaction.on_commit(partial(delete_files, _files_of(doomed)))
+    return [asset.pk for asset in doomed]
+
+
+def delete_values_of_job(owner_id: str, job_id: str) -> list[FileRef]:
+    """Delete the rows of what a job had put aside; inside a transaction.
+
+    Returns the files, for ``delete_files`` once that is certain.
+    """
+    values = list(Asset.objects.filter(owner_id=owner_id, job_id=job_id, is_value=True))
+    if values:
+        quotas.lock_owner(owner_id)
+        _delete_rows(owner_id, values)
+    return _files_of(values)
+
+
+def delete_expired() -> int:
+    """Delete temporary data whose time is over. Returns how many went."""
+    over = Asset.objects.filter(expires_at__lte=timezone.now())
+    by_owner = defaultdict(list)
+    for owner_id, pk in over.values_list("owner_id", "pk")[:DELETE_BATCH]:
+        by_owner[owner_id].append(pk)
+    return sum(len(delete_assets(owner, ids)) for owner, ids in by_owner.items())
 
 
 def delete_user(user: User) -> None:
     """Delete a user with all that is theirs, files included."""
-    keys = list(Asset.objects.visible_to(user).values_list("key", flat=True))
+    files = _files_of(Asset.objects.visible_to(user))
     user.delete()
-    transaction.on_commit(partial(_delete_files, keys))
+    transaction.on_commit(partial(delete_files, files))
 
 
-def asset_value(asset: Asset) -> dict[str, Any]:
-    """Return what travels along edges and in events for a stored file."""
-    is_large = asset.size > settings.INLINE_ASSET_LIMIT
-    return {
-        "type": value_type_of(asset.content_type),
-        "uri": f"asset://{asset.key}",
-        "asset_id": asset.pk,
-        "data": None,
-        "metadata": _size_note(asset) if is_large else None,
-    }
+def delete_files(files: Iterable[FileRef]) -> None:
+    """Delete files whose rows are gone."""
+    for name, is_temp in files:
+        delete_file(name, is_temp=is_temp)
 
 
-def large_value(asset: Asset) -> dict[str, Any]:
-    """Return what stands for a value that was stored because of its size.
-
-    ``inlined_data`` tells it from a file: readers put such a value back.
-    """
-    return {
-        **asset_value(asset),
-        "type": "text" if asset.content_type == "text/plain" else "json",
-        "metadata": _size_note(asset),
-    }
-
-
-def _size_note(asset: Asset) -> dict[str, Any]:
-    return {"size": asset.size, "inlined_data": False}
-
-
-def _delete_files(keys: list[str]) -> None:
-    for key in keys:
-        delete_file(key)
-
-
-def _clean(text: str, length: int) -> str:
+def clean_text(text: str, length: int) -> str:
     """Drop what no header and no database column can hold."""
     printable = "".join(character for character in text if character.isprintable())
     return printable.encode("utf-8", "replace").decode()[:length]
+
+
+def _own(owner_id: str, asset_id: str) -> Asset:
+    asset = Asset.objects.live().filter(owner_id=owner_id, pk=asset_id).first()
+    if asset is None:
+        raise UnknownAsset
+    return asset
+
+
+def _check_kind(asset: Asset, content_type: str) -> None:
+    if FOLDER_TYPE in (asset.content_type, content_type):
+        raise InvalidFolder("A folder stays a folder, and a file a file")
+
+
+def _delete_rows(owner_id: str, assets: Sequence[Asset]) -> None:
+    """Contents come before their folders: no batch leaves a child behind."""
+    ids = [asset.pk for asset in assets]
+    for start in range(0, len(ids), DELETE_BATCH):
+        batch = Asset.objects.filter(pk__in=ids[start : start + DELETE_BATCH])
+        batch._raw_delete(batch.db)  # the cascade has been followed already
+    quotas.give_room(owner_id, sum(asset.size for asset in assets))
+
+
+def _files_of(assets: Iterable[Asset]) -> list[FileRef]:
+    return [
+        FileRef(name, asset.is_temp)
+        for asset in assets
+        if not asset.is_folder
+        for name in _names_of(asset)
+    ]
+
+
+def _names_of(asset: Asset) -> Iterable[str]:
+    yield asset.stored_as
+    if asset.content_type.startswith(("image/", "video/")):
+        yield asset.thumbnail_key

@@ -1,13 +1,15 @@
-"""Deleting a job that has ended, with its events and commands."""
+"""Deleting a job that has ended, with its events, commands and large values."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from jobs.api.base import UNKNOWN
 from jobs.errors import InvalidTransition, JobNotFound
 from jobs.log_writer import writer
 from jobs.services import JobState, read_state
+from storage.services import FileRef, delete_files, delete_values_of_job
 
 _STATEMENTS = (
     "DELETE FROM jobs_command WHERE job_id = %s",
@@ -17,12 +19,13 @@ _STATEMENTS = (
 
 
 async def delete_job(owner_id: str, job_id: str) -> None:
-    """Delete the job.
+    """Delete the job. Files that its nodes wrote for their user stay.
 
     Raises:
         JobNotFound: the owner has no such job.
         InvalidTransition: it has not ended.
     """
+    files: list[FileRef] = []
 
     def statements(cursor: Any) -> JobState | None:
         # A terminal state is final, so nothing can come between the look and the end.
@@ -30,6 +33,7 @@ async def delete_job(owner_id: str, job_id: str) -> None:
         if state is not None and state.is_terminal:
             for statement in _STATEMENTS:
                 cursor.execute(statement, (job_id,))
+            files[:] = delete_values_of_job(owner_id, job_id)
         return state
 
     state = await writer.request(statements, job_id=job_id)
@@ -39,3 +43,4 @@ async def delete_job(owner_id: str, job_id: str) -> None:
         raise InvalidTransition(
             f"Cannot delete job: status is '{state.status}', it must have ended"
         )
+    await asyncio.to_thread(delete_files, files)

@@ -7,6 +7,9 @@ from django.db.models.functions import Now
 from storage.ids import new_id
 from storage.querysets import AssetQuerySet
 
+FOLDER_TYPE = "folder"
+THUMBNAIL_SUFFIX = "_thumb.jpg"
+
 
 class Asset(models.Model):
     """One stored file, or a folder. A file's bytes are in the file store under ``key``.
@@ -14,7 +17,8 @@ class Asset(models.Model):
     ``key`` is ``<id>.<extension>``: the id is unguessable, so a key may be a link.
     A row is written after its file, and deleted before it. A folder has the content
     type ``folder``, size 0 and no file. Without a ``parent`` it lies in the owner's
-    root folder. Temporary data has an end: ``expires_at``.
+    root folder. Temporary data has an end: ``expires_at``. ``is_value`` marks what a
+    job put aside because it was too large for an event: it goes with its job.
     """
 
     id = models.CharField(
@@ -28,6 +32,14 @@ class Asset(models.Model):
     size = models.BigIntegerField(help_text="Bytes.")
     sha256 = models.CharField(max_length=64)
     key = models.CharField(max_length=80, unique=True)
+    file_name = models.CharField(
+        max_length=100,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The file's name in the store; empty: the key.",
+    )
+    is_value = models.BooleanField(default=False, db_default=False, editable=False)
     parent = models.ForeignKey(
         "self", on_delete=models.CASCADE, null=True, blank=True, related_name="children"
     )
@@ -44,6 +56,31 @@ class Asset(models.Model):
 
     class Meta:
         ordering = ("-created_at", "-id")
+        indexes = [
+            models.Index(
+                fields=("owner", "parent", "-created_at", "-id"), name="asset_in_folder"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether this is a folder."""
+        return self.content_type == FOLDER_TYPE
+
+    @property
+    def is_temp(self) -> bool:
+        """Whether this is temporary data."""
+        return self.expires_at is not None
+
+    @property
+    def stored_as(self) -> str:
+        """The name of the file in the store."""
+        return self.file_name or self.key
+
+    @property
+    def thumbnail_key(self) -> str:
+        """The key under which the thumbnail is read."""
+        return f"{self.pk}{THUMBNAIL_SUFFIX}"

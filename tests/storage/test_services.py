@@ -15,7 +15,13 @@ from django.db import IntegrityError
 from storage import files
 from storage.files import Draft, open_file, path_of, remove_stale_drafts
 from storage.models import Asset, User
-from storage.services import delete_asset, delete_user, open_asset, store_asset
+from storage.services import (
+    create_folder,
+    delete_asset,
+    delete_user,
+    open_asset,
+    store_asset,
+)
 
 HEX = set("0123456789abcdef")
 
@@ -55,7 +61,7 @@ def test_a_stored_file_is_whole_and_described(alice, content):
 
 def test_an_asset_knows_where_it_lies_and_comes_from(alice):
     end = datetime(2030, 1, 1, tzinfo=UTC)
-    folder = store_asset(alice.pk, b"", name="f", content_type="folder")
+    folder = create_folder(alice.pk, "f")
     fields = {
         "parent_id": folder.pk,
         "workflow_id": "w1",

@@ -1,0 +1,79 @@
+"""How much room a user's files take: ``User.stored_bytes``, and its limit.
+
+The count changes in the transaction that writes or deletes the rows, by one
+conditional update, so it can neither pass the limit nor drift. That update also
+locks the user's row: whoever changes a user's folders takes ``lock_owner`` first.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import BigIntegerField, F, Sum, Value
+from django.db.models.functions import Coalesce
+
+from storage.errors import QuotaExceeded
+from storage.models import Asset, User
+
+
+def take_room(owner_id: str, size: int) -> None:
+    """Count ``size`` bytes more.
+
+    Raises:
+        QuotaExceeded: they do not fit.
+    """
+    if not size:
+        return
+    quota = settings.STORAGE_QUOTA_BYTES
+    users = User.objects.filter(pk=owner_id)
+    fitting = users.filter(stored_bytes__lte=quota - size) if quota else users
+    if not fitting.update(stored_bytes=F("stored_bytes") + size):
+        stored = users.values_list("stored_bytes", flat=True).first()
+        if stored is not None:  # no such user: their asset will be refused
+            raise QuotaExceeded(stored, size, quota)
+
+
+def give_room(owner_id: str, size: int) -> None:
+    """Count ``size`` bytes less."""
+    if size:
+        User.objects.filter(pk=owner_id).update(stored_bytes=F("stored_bytes") - size)
+
+
+def check_room(owner_id: str, size: int) -> None:
+    """Refuse early what cannot fit; ``take_room`` decides.
+
+    Raises:
+        QuotaExceeded: there is no room for ``size`` bytes.
+    """
+    quota = settings.STORAGE_QUOTA_BYTES
+    if not quota:
+        return
+    users = User.objects.filter(pk=owner_id)
+    stored = users.values_list("stored_bytes", flat=True).first() or 0
+    if stored + size > quota:
+        raise QuotaExceeded(stored, size, quota)
+
+
+def lock_owner(owner_id: str) -> None:
+    """Let nobody else change the owner's folders until the transaction ends."""
+    User.objects.select_for_update(no_key=True).filter(pk=owner_id).first()
+
+
+def recount_stored_bytes() -> int:
+    """Set every count that is wrong right; returns how many were.
+
+    Rows that somebody wrote past the services are the only way to a wrong one.
+    """
+    total = Coalesce(Sum("assets__size"), Value(0), output_field=BigIntegerField())
+    wrong = User.objects.annotate(total=total).exclude(stored_bytes=F("total"))
+    return sum(_recount(pk) for pk in wrong.values_list("pk", flat=True))
+
+
+@transaction.atomic
+def _recount(owner_id: str) -> bool:
+    # With the row locked every commit is counted whole: asset and bytes.
+    lock_owner(owner_id)
+    rows = Asset.objects.filter(owner_id=owner_id)
+    total = rows.aggregate(total=Sum("size"))["total"] or 0
+    users = User.objects.filter(pk=owner_id).exclude(stored_bytes=total)
+    return bool(users.update(stored_bytes=total))
