@@ -83,6 +83,12 @@ def build_document(
     return {**document, "etag": etag_of(document)}
 
 
+def fields_of(document: Json) -> WorkflowFields:
+    """Return what a stored Workflow object was built from."""
+    names = WorkflowFields.__struct_fields__
+    return WorkflowFields(**{name: document[name] for name in names})
+
+
 def etag_of(document: Json) -> str:
     """Return the MD5 of an object's JSON with sorted keys; it names a version only."""
     encoded = msgspec.json.encode(document, order="sorted")

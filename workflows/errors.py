@@ -27,6 +27,22 @@ class WorkflowNotFound(NotFound):
         self.workflow_id = workflow_id
 
 
+class VersionNotFound(NotFound):
+    """The workflow has no such version."""
+
+    def __init__(self) -> None:
+        super().__init__("Version not found")
+
+
+class TooManyVersions(Conflict):
+    """A workflow holds as many versions as one may."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"A workflow keeps at most {limit} versions; delete some of them first"
+        )
+
+
 class ExampleNotFound(NotFound):
     """No such example."""
 

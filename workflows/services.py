@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from storage.ids import new_id
-from workflows.documents import WorkflowFields, build_document, to_text
+from workflows.documents import Json, WorkflowFields, build_document, fields_of, to_text
 from workflows.errors import InvalidWorkflowId, WorkflowIdTaken, WorkflowNotFound
 from workflows.graph_json import normalise_graph
 from workflows.ids import is_usable_id
@@ -53,8 +53,31 @@ def save_workflow(
         return _save(workflow_id, fields, owner_id)
 
 
+def lock_workflow(workflow_id: str, *, owner_id: str) -> Workflow:
+    """Return the owner's workflow, kept from other writers until the transaction ends.
+
+    Raises:
+        WorkflowNotFound: no such workflow of this owner.
+    """
+    rows = Workflow.objects.select_for_update()
+    found = rows.filter(pk=workflow_id, owner_id=owner_id).first()
+    if found is None:
+        raise WorkflowNotFound(workflow_id)
+    return found
+
+
+def replace_graph(locked: Workflow, graph: Json) -> Workflow:
+    """Give a workflow that ``lock_workflow`` returned another graph, and only that.
+
+    Raises:
+        InvalidGraph: the graph has not the shape of one, or is too large.
+    """
+    fields = fields_of(msgspec.json.decode(locked.document))
+    return _write(locked, msgspec.structs.replace(fields, graph=graph))
+
+
 def delete_workflow(workflow_id: str, *, owner_id: str) -> None:
-    """Delete the owner's workflow; jobs that ran it stay.
+    """Delete the owner's workflow; its versions go too, jobs that ran it stay.
 
     Raises:
         WorkflowNotFound: no such workflow of this owner.

@@ -1,7 +1,9 @@
 """Routes of stored workflows. Words that mean something come before ids."""
 
 from nodetool_site.lib.paths import both
-from workflows.api import node_views, views
+from workflows.api import node_views, version_views, views
+
+VERSIONS = "api/workflows/<workflow_id>/versions"
 
 urlpatterns = [
     both("api/nodes/metadata", node_views.NodeMetadata.as_view()),
@@ -15,4 +17,12 @@ urlpatterns = [
     both("api/workflows/examples/<package>/<name>", views.ExampleDetail.as_view()),
     both("api/workflows/validate", views.WorkflowValidation.as_view()),
     both("api/workflows/<workflow_id>", views.WorkflowDetail.as_view()),
+    both(VERSIONS, version_views.VersionCollection.as_view()),
+    both(f"{VERSIONS}/<version>", version_views.VersionDetail.as_view()),
+    both(f"{VERSIONS}/<version>/restore", version_views.VersionRestore.as_view()),
+    both(f"{VERSIONS}/<version>/diff", version_views.VersionDiff.as_view()),
+    both(
+        "api/workflows/<workflow_id>/autosave",
+        version_views.WorkflowAutosave.as_view(),
+    ),
 ]

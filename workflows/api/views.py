@@ -1,6 +1,6 @@
 """Stored workflows over HTTP. Running them belongs to the application above."""
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import msgspec
 from django.http import HttpResponse
@@ -10,15 +10,12 @@ from nodetool_site.lib.api import SyncAPIView, json_response
 from nodetool_site.lib.pagination import encode_cursor
 from workflows import reads, services
 from workflows.api import answers
+from workflows.api.callers import caller_of, check_known
 from workflows.api.queries import read_list_query, read_text
 from workflows.api.serializers import read_request
-from workflows.errors import ExampleNotFound, WorkflowNotFound
+from workflows.errors import ExampleNotFound
 from workflows.graph_check import problems_of
-from workflows.ids import is_usable_id
 from workflows.shipped_examples import all_examples, find_example, search_examples
-
-if TYPE_CHECKING:
-    from storage.identity import Identity
 
 
 class WorkflowCollection(SyncAPIView):
@@ -28,7 +25,7 @@ class WorkflowCollection(SyncAPIView):
         """List them, the last changed first."""
         query = read_list_query(request.query_params)
         found = reads.list_owned(
-            _caller(request),
+            caller_of(request),
             limit=query.limit,
             after=query.after,
             run_mode=read_text(request.query_params, "run_mode"),
@@ -38,7 +35,7 @@ class WorkflowCollection(SyncAPIView):
     def post(self, request: Request) -> HttpResponse:
         """Create one from the body, or from an example that the query names."""
         fields = read_request(request.data, **_example_named_in(request))
-        workflow = services.create_workflow(fields, owner_id=_caller(request))
+        workflow = services.create_workflow(fields, owner_id=caller_of(request))
         return answers.one(workflow.document, workflow.pk)
 
 
@@ -47,22 +44,22 @@ class WorkflowDetail(SyncAPIView):
 
     def get(self, request: Request, workflow_id: str) -> HttpResponse:
         """Return it."""
-        _check_known(workflow_id)
-        document = reads.read_document(workflow_id, user_id=_caller(request))
+        check_known(workflow_id)
+        document = reads.read_document(workflow_id, user_id=caller_of(request))
         return answers.one(document, workflow_id)
 
     def put(self, request: Request, workflow_id: str) -> HttpResponse:
         """Replace it, or create it under this id."""
         fields = read_request(request.data)
         workflow = services.save_workflow(
-            workflow_id, fields, owner_id=_caller(request)
+            workflow_id, fields, owner_id=caller_of(request)
         )
         return answers.one(workflow.document, workflow.pk)
 
     def delete(self, request: Request, workflow_id: str) -> HttpResponse:
         """Delete it."""
-        _check_known(workflow_id)
-        services.delete_workflow(workflow_id, owner_id=_caller(request))
+        check_known(workflow_id)
+        services.delete_workflow(workflow_id, owner_id=caller_of(request))
         return json_response(None)
 
 
@@ -71,7 +68,7 @@ class WorkflowNames(SyncAPIView):
 
     def get(self, request: Request) -> HttpResponse:
         """Return them all."""
-        return json_response(reads.names_of(_caller(request)))
+        return json_response(reads.names_of(caller_of(request)))
 
 
 class WorkflowTools(SyncAPIView):
@@ -80,7 +77,9 @@ class WorkflowTools(SyncAPIView):
     def get(self, request: Request) -> HttpResponse:
         """List how a model is to know them."""
         query = read_list_query(request.query_params)
-        found = reads.list_tools(_caller(request), limit=query.limit, after=query.after)
+        found = reads.list_tools(
+            caller_of(request), limit=query.limit, after=query.after
+        )
         following = found.next_position
         return json_response(
             {
@@ -111,7 +110,7 @@ class PublicDetail(SyncAPIView):
 
     def get(self, request: Request, workflow_id: str) -> HttpResponse:
         """Return it."""
-        _check_known(workflow_id)
+        check_known(workflow_id)
         return answers.one(reads.read_public_document(workflow_id), workflow_id)
 
 
@@ -151,16 +150,6 @@ class ExampleDetail(SyncAPIView):
         if example is None:
             raise ExampleNotFound(package, name)
         return answers.one(example.document, example.id)
-
-
-def _caller(request: Request) -> str:
-    return cast("Identity", request.user).user_id
-
-
-def _check_known(workflow_id: str) -> None:
-    """Refuse at once what no stored workflow can be called."""
-    if not is_usable_id(workflow_id):
-        raise WorkflowNotFound(workflow_id)
 
 
 def _example_named_in(request: Request) -> dict[str, object]:
