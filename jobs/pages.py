@@ -1,10 +1,7 @@
 """The page of a desktop server: run a workflow and watch it."""
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import render
-
-from nodetool_site.lib.errors import NotFound, error_response
 
 POLICY = "; ".join(
     (
@@ -26,8 +23,6 @@ def page(request: HttpRequest) -> HttpResponse:
 
     It holds no data, so it needs no credential; the API asks for one.
     """
-    if settings.SERVER_MODE != "desktop":
-        return error_response(NotFound())
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS)
     response = render(request, "jobs/page.html")

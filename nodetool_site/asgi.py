@@ -3,9 +3,16 @@
 import os
 
 import django
+from django.core.exceptions import ImproperlyConfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nodetool_site.settings")
 django.setup(set_prefix=False)
+
+from nodetool_site.checks import settings_problems  # noqa: E402 - needs the settings
+
+# Under every server, not only our own command: what must not start does not.
+for _, problem, cure in settings_problems():
+    raise ImproperlyConfigured(f"{problem}; {cure}")
 
 from nodetool_site.handler import Handler  # noqa: E402 - needs the settings
 from nodetool_site.lib import lifecycle  # noqa: E402

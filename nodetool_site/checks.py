@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,13 +10,53 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 
-from nodetool_site.lib.hosts import OPEN_PROVIDERS
+from nodetool_site.lib.hosts import OPEN_PROVIDERS, is_loopback
+from nodetool_site.lib.modes import HARDENED, PUBLIC
+from nodetool_site.lib.surfaces import is_on
+from storage.static_token import MIN_LENGTH
+
+# What templates and tutorials put in the place of a key.
+SAMPLE_PREFIX = "django-insecure-"
+SAMPLE_KEYS = frozenset(
+    {
+        "changeme",
+        "changethis",
+        "changemeplease",
+        "default",
+        "dev",
+        "devsecretkey",
+        "development",
+        "insecure",
+        "mysecretkey",
+        "replaceme",
+        "secret",
+        "secretkey",
+        "supersecret",
+        "supersecretkey",
+        "test",
+        "yoursecretkey",
+        "yoursecretkeyhere",
+    }
+)
+MIN_CHARACTERS = 5  # different ones, as Django's own check counts
 
 Problem = tuple[str, str, str]
 
 
 def settings_problems() -> Iterable[Problem]:
-    """Yield id, problem and cure of everything that keeps a process from starting."""
+    """Yield id, problem and cure of everything that keeps a server from starting."""
+    yield from process_problems()
+    yield from _provider_problems()
+    if settings.SERVER_MODE in HARDENED and "*" in settings.ALLOWED_HOSTS:
+        yield (
+            "nodetool.E011",
+            f"ALLOWED_HOSTS=* in {settings.SERVER_MODE} mode would serve any Host name",
+            "list the names by which clients reach this server",
+        )
+
+
+def process_problems() -> Iterable[Problem]:
+    """Yield what keeps any process from starting, also one that nobody calls."""
     if settings.IS_SCALE_OUT and settings.IS_SQLITE:
         yield (
             "nodetool.E001",
@@ -36,30 +77,92 @@ def settings_problems() -> Iterable[Problem]:
             "CHANNEL_LAYER_URL is set, but there is no broker",
             "set REDIS_URL or CELERY_BROKER_URL, or unset CHANNEL_LAYER_URL",
         )
-    if settings.IS_PRODUCTION:
-        yield from _production_problems()
-
-
-def _production_problems() -> Iterable[Problem]:
-    if settings.DEBUG:
+    yield from _key_problems()
+    if settings.DEBUG and (settings.IS_PRODUCTION or settings.SERVER_MODE in HARDENED):
         yield (
             "nodetool.E004",
-            "DEBUG is on with ENV=production: error answers would show source code",
+            f"DEBUG is on with {_place()}: error answers would show source code",
             "unset DEBUG",
         )
-    if not settings.SECRETS_MASTER_KEY:
+
+
+def listening_problems(host: str, *, may_be_open: bool) -> Iterable[Problem]:
+    """Yield what forbids to listen on ``host``, which only a server knows."""
+    is_open = settings.AUTH_PROVIDER in OPEN_PROVIDERS
+    if is_open and not may_be_open and not is_loopback(host):
+        yield (
+            "nodetool.E012",
+            f"AUTH_PROVIDER={settings.AUTH_PROVIDER} on {host} would let anybody in",
+            "choose static or multi_user, or say --allow-unauthenticated",
+        )
+
+
+def _key_problems() -> Iterable[Problem]:
+    if settings.IS_PRODUCTION and not settings.DJANGO_SECRET_KEY:
+        yield (
+            "nodetool.E009",
+            "ENV=production needs DJANGO_SECRET_KEY",
+            "set it to a long random text",
+        )
+    if _is_sample(settings.SECRET_KEY):
+        yield (
+            "nodetool.E010",
+            "DJANGO_SECRET_KEY is a sample that everybody knows",
+            "set it to a long random text, or unset it to have one made",
+        )
+    if settings.IS_PRODUCTION and not settings.SECRETS_MASTER_KEY:
         yield (
             "nodetool.E005",
             "ENV=production needs SECRETS_MASTER_KEY",
             "set it to a Fernet key, and keep a copy",
         )
-    if settings.AUTH_PROVIDER in OPEN_PROVIDERS:
+    if settings.IS_PRODUCTION and 0 < len(settings.ADMIN_TOKEN) < MIN_LENGTH:
+        yield (
+            "nodetool.E013",
+            f"ADMIN_TOKEN is shorter than {MIN_LENGTH} characters",
+            "choose a longer one",
+        )
+
+
+def _provider_problems() -> Iterable[Problem]:
+    mode, provider = settings.SERVER_MODE, settings.AUTH_PROVIDER
+    if mode == PUBLIC and provider != "supabase":
+        yield (
+            "nodetool.E007",
+            f"Public mode needs AUTH_PROVIDER=supabase, not {provider}",
+            "set it with SUPABASE_URL and SUPABASE_KEY, or use --mode private",
+        )
+    if provider in OPEN_PROVIDERS and (settings.IS_PRODUCTION or mode in HARDENED):
         yield (
             "nodetool.E006",
-            f"ENV=production with AUTH_PROVIDER={settings.AUTH_PROVIDER} would let "
-            "anybody in",
-            "set AUTH_PROVIDER to static or multi_user",
+            f"AUTH_PROVIDER={provider} with {_place()} would let anybody in",
+            "set AUTH_PROVIDER to static, multi_user or supabase",
         )
+    missing = [
+        name for name in ("SUPABASE_URL", "SUPABASE_KEY") if not getattr(settings, name)
+    ]
+    if provider == "supabase" and missing:
+        yield (
+            "nodetool.E008",
+            f"AUTH_PROVIDER=supabase needs {' and '.join(missing)}",
+            "copy them from the settings of the Supabase project",
+        )
+
+
+def _place() -> str:
+    """Name what asks for more care than a desktop."""
+    mode = settings.SERVER_MODE
+    return f"{mode} mode" if mode in HARDENED else "ENV=production"
+
+
+def _is_sample(key: str) -> bool:
+    """Tell whether a key comes from a template or is hardly one."""
+    plain = re.sub(r"[^a-z0-9]", "", key.lower())
+    return (
+        key.startswith(SAMPLE_PREFIX)
+        or len(set(key)) < MIN_CHARACTERS
+        or plain in SAMPLE_KEYS
+    )
 
 
 def settings_warnings() -> Iterable[Problem]:
@@ -69,6 +172,12 @@ def settings_warnings() -> Iterable[Problem]:
             "nodetool.W001",
             "SQLite in production: one process, one writer",
             "set DATABASE_URL to a PostgreSQL database",
+        )
+    if settings.IS_PRODUCTION and not settings.ADMIN_TOKEN and is_on("admin"):
+        yield (
+            "nodetool.W002",
+            "ADMIN_TOKEN is not set: nobody can open the admin pages",
+            f"set it to a random text of {MIN_LENGTH} characters or more",
         )
 
 

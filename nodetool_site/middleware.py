@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any, TypeAlias
 
 from asgiref.sync import markcoroutinefunction, sync_to_async
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
@@ -33,7 +34,7 @@ from nodetool_site.lib.errors import (
 
 GetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
-ADMIN_PREFIX, ADMIN_URLS = "/admin/", "nodetool_site.admin_urls"
+ADMIN_URLS = "nodetool_site.admin_urls"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -76,8 +77,9 @@ class ApiMiddleware:
             raise Forbidden("Requests from this origin are refused.")
         if surfaces.knows_callers(request.path_info):
             await _identify(request)
-        if surfaces.is_disabled(request.path_info):
-            raise NotFound
+        refused = surfaces.refusal(request.path_info)
+        if refused:
+            raise NotFound if refused == 404 else Forbidden(_mode_refusal())
         return await self.get_response(request)
 
     @staticmethod
@@ -90,6 +92,10 @@ class ApiMiddleware:
         if origin and request.method != "OPTIONS":
             for name, value in origins.cors_headers(origin).items():
                 headers.setdefault(name, value)
+
+
+def _mode_refusal() -> str:
+    return f"This is not available in {settings.SERVER_MODE} mode."
 
 
 def _request_id(request: HttpRequest) -> str:
@@ -155,7 +161,7 @@ class PageThreadMiddleware:
         """Serve one request."""
         if not surfaces.is_page(request.path_info):
             return await self.get_response(request)
-        if request.path_info.startswith(ADMIN_PREFIX):
+        if request.path_info.startswith(surfaces.ADMIN_PREFIX):
             await sync_to_async(import_module, thread_sensitive=False)(ADMIN_URLS)
         try:
             return await self.get_response(request)

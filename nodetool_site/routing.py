@@ -7,6 +7,7 @@ from jobs.consumers import CommandConsumer
 from jobs.socket_commands import COMMANDS as JOB_COMMANDS
 from jobs.socket_reads import READS
 from nodetool_site.auth import SocketAuthentication
+from nodetool_site.lib import surfaces
 from nodetool_site.lib.asgi_types import App, Receive, Scope, Send
 from nodetool_site.lib.origins import may_open_socket
 
@@ -36,8 +37,8 @@ class SocketRouter:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one socket."""
         app = self.apps.get(scope["path"].rstrip("/"))
-        is_off = "main-ws" in settings.DISABLED_SURFACES
-        status = 404 if app is None or is_off else _refusal(scope)
+        is_off = app is None or surfaces.refusal(scope["path"])
+        status = 404 if is_off else _refusal(scope)
         if app is None or status:
             await receive()
             await _refuse(scope, send, status)

@@ -7,20 +7,18 @@ reads them; nothing else changes a setting while the process runs.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from nodetool_site.lib.hosts import (
-    LOOPBACK_NAMES,
-    OPEN_PROVIDERS,
-    default_allowed_hosts,
-    is_loopback,
-)
+from nodetool_site.checks import Problem, listening_problems, settings_problems
+from nodetool_site.lib import modes
+from nodetool_site.lib.hosts import default_allowed_hosts
 
-MODES = ("desktop", "editor", "private", "public")
 PROVIDERS = ("none", "local", "static", "supabase", "multi_user")
 SURFACES = ("main-ws", "openai", "default-api")
 # Known to other servers of the same name; accepted so that their start lines work.
@@ -43,9 +41,8 @@ def add_options(parser: CommandParser) -> None:
     """Declare the options."""
     parser.add_argument("--host", default=settings.HOST)
     parser.add_argument("--port", type=port_number, default=settings.PORT)
-    parser.add_argument("--mode", choices=MODES, default=settings.SERVER_MODE)
+    add_mode_options(parser)
     parser.add_argument("--auth-provider", choices=PROVIDERS)
-    parser.add_argument("--production", action="store_true", help="as ENV=production")
     parser.add_argument("--reload", action="store_true", help="for development")
     parser.add_argument("--static-folder", type=Path, metavar="FOLDER")
     for surface in SURFACES:
@@ -78,6 +75,16 @@ def add_options(parser: CommandParser) -> None:
         )
 
 
+def add_mode_options(parser: CommandParser) -> None:
+    """Declare what a server and its worker must agree on."""
+    parser.add_argument(
+        "--mode",
+        choices=modes.CHOICES,
+        help="what is served (default: desktop; private in production)",
+    )
+    parser.add_argument("--production", action="store_true", help="as ENV=production")
+
+
 class _Ignored(argparse.Action):
     def __call__(self, parser: Any, namespace: Any, *args: Any) -> None:
         names = [*(namespace.ignored or ()), self.option_strings[0]]
@@ -90,15 +97,7 @@ def apply_options(options: dict[str, Any]) -> None:
     Raises:
         CommandError: the server must not start like this.
     """
-    settings.SERVER_MODE = options["mode"].replace("editor", "desktop")
-    if options["production"]:
-        settings.ENV = "production"
-        settings.IS_PRODUCTION = True
-        settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
-    if settings.SERVER_MODE != "desktop":
-        raise CommandError(
-            f"The mode '{settings.SERVER_MODE}' is not available; use desktop"
-        )
+    apply_mode(options)
     _apply_authentication(options)
     _apply_worker(options)
     settings.DISABLED_SURFACES = frozenset(s for s in SURFACES if not options[s])
@@ -107,26 +106,49 @@ def apply_options(options: dict[str, Any]) -> None:
         if not folder.is_dir():
             raise CommandError(f"--static-folder {folder} is not a folder")
         settings.WHITENOISE_ROOT = folder.resolve()
+    refuse_problems(
+        settings_problems(),
+        listening_problems(
+            options["host"], may_be_open=options["allow_unauthenticated"]
+        ),
+    )
+
+
+def apply_mode(options: dict[str, Any]) -> None:
+    """Put ``--mode`` and ``--production`` into the settings, with what they imply."""
+    if options["production"]:
+        settings.ENV = "production"
+        settings.IS_PRODUCTION = True
+        settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
+    chosen = modes.mode_named(options["mode"] or settings.SERVER_MODE_CHOSEN)
+    settings.SERVER_MODE = chosen or modes.default_mode(
+        is_production=settings.IS_PRODUCTION
+    )
+
+
+def refuse_problems(*groups: Iterable[Problem]) -> None:
+    """Raise for the first problem there is.
+
+    Raises:
+        CommandError: in one line, what is wrong and how to cure it.
+    """
+    for _, problem, cure in chain(*groups):
+        raise CommandError(f"{problem}; {cure}")
 
 
 def _apply_authentication(options: dict[str, Any]) -> None:
-    """Choose the provider, and refuse to let strangers in by accident."""
-    host = options["host"]
+    """Choose the provider and the names served, where nobody has."""
+    host = settings.HOST = options["host"]
     chosen = options["auth_provider"] or settings.AUTH_PROVIDER_CHOSEN
-    is_local = is_loopback(host)
-    if chosen in OPEN_PROVIDERS and not is_local:
-        if not options["allow_unauthenticated"]:
-            raise CommandError(
-                f"AUTH_PROVIDER={chosen} on {host} would let anybody in; choose static "
-                "or multi_user, or say --allow-unauthenticated"
-            )
-    elif not chosen:
-        chosen = "local" if is_local and not settings.IS_PRODUCTION else "static"
-    settings.AUTH_PROVIDER = chosen
+    settings.AUTH_PROVIDER = chosen or modes.default_provider(
+        settings.SERVER_MODE, host, is_production=settings.IS_PRODUCTION
+    )
     if not settings.ALLOWED_HOSTS_CHOSEN:
-        settings.ALLOWED_HOSTS = default_allowed_hosts(chosen)
-        if host not in ("0.0.0.0", "::", *LOOPBACK_NAMES):  # noqa: S104 - compared
-            settings.ALLOWED_HOSTS.append(f"[{host}]" if ":" in host else host)
+        settings.ALLOWED_HOSTS = default_allowed_hosts(
+            settings.AUTH_PROVIDER,
+            host,
+            is_hardened=settings.SERVER_MODE in modes.HARDENED,
+        )
 
 
 def _apply_worker(options: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from nodetool_site.lib import modes
 from nodetool_site.lib.environment import Environment, saved_secret
 from nodetool_site.lib.hosts import default_allowed_hosts
 
@@ -28,11 +29,10 @@ IS_PRODUCTION = ENV == "production"
 DEBUG = env.bool("DEBUG", default=False)
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=7777)
-SERVER_MODE = env.choice(
-    "NODETOOL_SERVER_MODE",
-    default="private" if IS_PRODUCTION else "desktop",
-    among=("desktop", "editor", "private", "public"),
-).replace("editor", "desktop")
+SERVER_MODE_CHOSEN = modes.mode_named(
+    env.choice("NODETOOL_SERVER_MODE", default="", among=("", *modes.CHOICES))
+)
+SERVER_MODE = SERVER_MODE_CHOSEN or modes.default_mode(is_production=IS_PRODUCTION)
 NODETOOL_API_URL = env.str("NODETOOL_API_URL", default="http://localhost:7777")
 LOG_LEVEL = env.choice(
     "LOG_LEVEL",
@@ -44,8 +44,8 @@ DISABLED_SURFACES: frozenset[str] = frozenset()  # ``serve --disable-...``
 
 # --- Authentication
 AUTH_PROVIDER_CHOSEN = env.str("AUTH_PROVIDER", default="").lower()
-AUTH_PROVIDER = AUTH_PROVIDER_CHOSEN or (
-    "local" if SERVER_MODE == "desktop" else "static"
+AUTH_PROVIDER = AUTH_PROVIDER_CHOSEN or modes.default_provider(
+    SERVER_MODE, HOST, is_production=IS_PRODUCTION
 )
 SERVER_AUTH_TOKEN = env.str("SERVER_AUTH_TOKEN", default="")
 SUPABASE_URL = env.str("SUPABASE_URL", default="").rstrip("/")
@@ -60,7 +60,9 @@ AUTH_CACHE_MAX = env.whole(
 )
 ADMIN_TOKEN = env.str("ADMIN_TOKEN", default="")
 ALLOWED_HOSTS_CHOSEN = env.words("ALLOWED_HOSTS", default=[])
-ALLOWED_HOSTS = ALLOWED_HOSTS_CHOSEN or default_allowed_hosts(AUTH_PROVIDER)
+ALLOWED_HOSTS = ALLOWED_HOSTS_CHOSEN or default_allowed_hosts(
+    AUTH_PROVIDER, HOST, is_hardened=SERVER_MODE in modes.HARDENED
+)
 CORS_ORIGINS = env.words("CORS_ORIGINS", default=["*"])
 AUTH_USER_MODEL = "storage.User"
 AUTH_FAILURES_PER_MINUTE = env.whole("AUTH_FAILURES_PER_MINUTE", default=20)
@@ -142,12 +144,16 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 IS_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
 
 
+DJANGO_SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="")
+
+
 def _secret_key() -> str:
-    key: str = env.str("DJANGO_SECRET_KEY", default="")
-    if key:
-        return key
-    if IS_PRODUCTION:
-        raise ImproperlyConfigured("ENV=production needs DJANGO_SECRET_KEY.")
+    if DJANGO_SECRET_KEY:
+        return str(DJANGO_SECRET_KEY)
+    if IS_PRODUCTION:  # here already: none must be made
+        raise ImproperlyConfigured(
+            "ENV=production needs DJANGO_SECRET_KEY; set it to a long random text"
+        )
     return saved_secret(DATA_FOLDER / "django_secret_key")
 
 

@@ -40,7 +40,7 @@ class Environment(environ.FileAwareEnv):  # type: ignore[misc] # untyped
         """Return the value of ``var``, one of ``among``, in lower case."""
         value = str(self.get_value(var, default=default)).lower()
         if value not in among:
-            allowed = ", ".join(among)
+            allowed = ", ".join(filter(None, among))
             raise ImproperlyConfigured(
                 f"{var} is '{value}'; it must be one of: {allowed}."
             )

@@ -1,27 +1,119 @@
-"""Which paths are pages, which need a credential, which are switched off."""
+"""What a server exposes: one table says which mode serves what.
+
+Beside it: which paths are pages, and which need no credential.
+"""
+
+import re
+from typing import NamedTuple
 
 from django.conf import settings
 
-SURFACES = {
-    "/v1/": "openai",
-    "/api/": "default-api",
-    "/workflows/": "default-api",
-    "/storage/": "default-api",
-}
+from nodetool_site.lib.modes import DESKTOP, MODES, PRIVATE
+
 STORAGE_PREFIX = "/storage/"
-PAGE_PREFIXES = ("/admin/", "/static/", STORAGE_PREFIX)
+ADMIN_PREFIX = "/admin/"
+PAGE_PREFIXES = (ADMIN_PREFIX, "/static/", STORAGE_PREFIX)
 PAGES = frozenset({"/", "/admin"})
 PUBLIC = frozenset({"/health", "/ping", "/api/health", "/ready"})
 PUBLIC_WORKFLOWS = "/api/workflows/public"
 
+_ALL = frozenset(MODES)
+_DESKTOP = frozenset({DESKTOP})
 
-def is_disabled(path: str) -> bool:
-    """Tell whether ``serve --disable-...`` has switched off what a path belongs to."""
-    disabled = settings.DISABLED_SURFACES
-    return bool(disabled) and any(
-        name in disabled and path.startswith(prefix)
-        for prefix, name in SURFACES.items()
-    )
+
+class Surface(NamedTuple):
+    """A part of the server that a mode has or has not.
+
+    ``paths`` are whole segments that a path begins with; the longest of all surfaces
+    counts. One without paths is a feature that code asks for by its name. ``switch``
+    is the word of ``serve --disable-...``. In the other modes a path is refused with
+    404, or with 403 where it is no secret that the mode leaves it out.
+    """
+
+    modes: frozenset[str]
+    paths: tuple[str, ...] = ()
+    switch: str = ""
+    refusal: int = 404
+
+
+TABLE: dict[str, Surface] = {
+    "health": Surface(_ALL, tuple(sorted(PUBLIC))),
+    "openai": Surface(_ALL, ("/v1",), "openai"),
+    "api": Surface(
+        _ALL,
+        (
+            "/api/workflows",
+            "/workflows",
+            "/api/jobs",
+            "/api/threads",
+            "/api/messages",
+            "/api/models",
+            "/api/nodes",
+            "/api/tokens",
+        ),
+        "default-api",
+    ),
+    "files": Surface(_ALL, ("/storage", "/api/storage", "/api/assets"), "default-api"),
+    "sockets": Surface(_ALL, ("/ws", "/chat"), "main-ws"),
+    "secrets": Surface(_ALL, ("/api/settings/secrets",), "default-api"),
+    "settings": Surface(_DESKTOP, ("/api/settings",), "default-api", refusal=403),
+    "docs": Surface(_DESKTOP, ("/api/schema", "/api/docs"), "default-api"),
+    "admin": Surface(frozenset({DESKTOP, PRIVATE}), ("/admin",)),
+    "page": Surface(_DESKTOP, ("/",)),
+    "static": Surface(_ALL, ("/static",)),
+    # Features of paths that every mode has.
+    "reveal_secrets": Surface(_DESKTOP),
+    "clear_models": Surface(_DESKTOP),
+    "error_detail": Surface(frozenset({DESKTOP, PRIVATE})),
+}
+
+
+def _compile() -> re.Pattern[str]:
+    """Return a pattern that matches the longest path and names its surface."""
+    rows = [(path, name) for name, row in TABLE.items() for path in row.paths]
+    rows.sort(key=lambda row: len(row[0]), reverse=True)
+    surfaces: dict[str, str] = {}
+    parts = []
+    for number, (path, name) in enumerate(rows):
+        group = f"{name}__{number}"
+        surfaces[group] = name
+        end = r"\Z" if path == "/" else r"(?:/|\Z)"
+        parts.append(f"(?P<{group}>{re.escape(path)}{end})")
+    return re.compile("|".join(parts))
+
+
+_PATTERN = _compile()
+
+
+def surface_of(path: str) -> str | None:
+    """Return the name of the surface a path belongs to."""
+    match = _PATTERN.match(path)
+    if match is None or match.lastgroup is None:
+        return None
+    return match.lastgroup.rpartition("__")[0]
+
+
+def is_on(name: str) -> bool:
+    """Tell whether this server's mode has a surface or feature of ``TABLE``."""
+    return settings.SERVER_MODE in TABLE[name].modes
+
+
+def refusal(path: str) -> int:
+    """Return the status that this server refuses a path with; 0 where it serves it.
+
+    A path without a row is refused wherever anything is off: what nobody has decided
+    on stays closed.
+    """
+    mode, disabled = settings.SERVER_MODE, settings.DISABLED_SURFACES
+    if mode == DESKTOP and not disabled:  # it has everything
+        return 0
+    name = surface_of(path)
+    if name is None:
+        return 404
+    row = TABLE[name]
+    if row.switch in disabled:
+        return 404
+    return 0 if mode in row.modes else row.refusal
 
 
 def is_page(path: str) -> bool:

@@ -110,6 +110,9 @@ class Nodetool:
     def manage(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
         return self._run(str(ROOT / "manage.py"), *words, **env)
 
+    def python(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return self._run(*words, **env)
+
     def _run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, *words],

@@ -4,7 +4,7 @@ import pytest
 from django.core import checks
 
 from nodetool_site.checks import check_settings
-from tests.nodetool_site.test_serve import POSTGRES, PRODUCTION
+from tests.nodetool_site.test_serve import POSTGRES, PRODUCTION, SUPABASE
 
 REDIS = "redis://127.0.0.1:1"
 
@@ -27,6 +27,39 @@ def production(settings):
     settings.DEBUG = False
     settings.SECRETS_MASTER_KEY = "key"
     settings.AUTH_PROVIDER = "static"
+    settings.DJANGO_SECRET_KEY = settings.SECRET_KEY
+    settings.ADMIN_TOKEN = "a" * 32
+
+
+@pytest.fixture
+def private(settings):
+    settings.SERVER_MODE = "private"
+    settings.AUTH_PROVIDER = "static"
+    settings.ALLOWED_HOSTS = ["localhost"]
+
+
+@pytest.mark.usefixtures("private")
+def test_private_settings_are_sane():
+    assert ids() == set()
+
+
+@pytest.mark.usefixtures("private")
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("DEBUG", True, "nodetool.E004"),
+        ("AUTH_PROVIDER", "none", "nodetool.E006"),
+        ("AUTH_PROVIDER", "local", "nodetool.E006"),
+        ("SERVER_MODE", "public", "nodetool.E007"),
+        ("AUTH_PROVIDER", "supabase", "nodetool.E008"),
+        ("SECRET_KEY", "Your-Secret-Key", "nodetool.E010"),
+        ("ALLOWED_HOSTS", ["localhost", "*"], "nodetool.E011"),
+    ],
+)
+def test_a09_careless_private_server_is_named(settings, name, value, problem):
+    setattr(settings, name, value)
+
+    assert ids() == {problem}
 
 
 @pytest.mark.usefixtures("scale_out")
@@ -62,7 +95,10 @@ def test_halves_of_scale_out_are_named(settings, name, value, problem):
         ("SECRETS_MASTER_KEY", "", "nodetool.E005"),
         ("AUTH_PROVIDER", "none", "nodetool.E006"),
         ("AUTH_PROVIDER", "local", "nodetool.E006"),
+        ("DJANGO_SECRET_KEY", "", "nodetool.E009"),
+        ("ADMIN_TOKEN", "short", "nodetool.E013"),
         ("IS_SQLITE", True, "nodetool.W001"),
+        ("ADMIN_TOKEN", "", "nodetool.W002"),
     ],
 )
 def test_careless_production_is_named(settings, name, value, problem):
@@ -82,17 +118,30 @@ def test_every_problem_has_a_cure(settings):
     assert all(isinstance(one, checks.CheckMessage) and one.hint for one in messages)
 
 
-def test_deployment_check_is_clean(nodetool, tmp_path):
-    """A-10; the two silenced checks ask the server itself to speak https."""
+@pytest.mark.parametrize("mode", ["private", "public", "desktop"])
+def test_a10_deployment_check_is_clean(nodetool, mode):
+    """With nothing silenced but what settings.py gives its reasons for."""
+    provider = {"AUTH_PROVIDER": "static"}
+    if mode == "public":
+        provider = {"AUTH_PROVIDER": "supabase", **SUPABASE}
     done = nodetool.manage(
         "check",
         "--deploy",
         "--fail-level=WARNING",
-        **PRODUCTION,
-        AUTH_PROVIDER="static",
+        **{**PRODUCTION, "NODETOOL_SERVER_MODE": mode},
+        **provider,
+        ADMIN_TOKEN="a-token-of-many-letters",
         ALLOWED_HOSTS="nodetool.example.org",
         DATABASE_URL=POSTGRES,
         REDIS_URL=REDIS,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_a10_private_server_without_production_is_clean_too(nodetool):
+    done = nodetool.manage(
+        "check", "--deploy", "--fail-level=ERROR", NODETOOL_SERVER_MODE="private"
     )
 
     assert done.returncode == 0, done.stderr

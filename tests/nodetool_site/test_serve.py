@@ -3,10 +3,12 @@
 import re
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import psutil
 import pytest
@@ -27,6 +29,9 @@ PRODUCTION = {
     "SECRETS_MASTER_KEY": "m" * 44,
     "NODETOOL_SERVER_MODE": "desktop",
 }
+OPTION = ("--production",)
+WITH_OPTION = {k: v for k, v in PRODUCTION.items() if k != "ENV"}
+KEYS = {k: v for k, v in WITH_OPTION.items() if k != "NODETOOL_SERVER_MODE"}
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "x", "80.0", ""])
@@ -50,14 +55,9 @@ def test_bad_choice_exits_with_2(nodetool, words):
 @pytest.mark.parametrize(
     ("words", "env", "named"),
     [
-        (("--mode", "private"), {}, "private"),
-        (("--mode", "public"), {}, "public"),
         ((), {"AUTH_PROVIDER": "nonsense"}, "static"),
-        (("--auth-provider", "supabase"), {}, "supabase"),
         (("--workers", "2"), {}, "REDIS_URL"),
         (("--no-worker",), {}, "REDIS_URL"),
-        (("--host", ANYWHERE, "--auth-provider", "none"), {}, "--allow-unauth"),
-        (("--host", ANYWHERE), {"AUTH_PROVIDER": "local"}, "--allow-unauth"),
         ((), {"REDIS_URL": "redis://127.0.0.1:1"}, "DATABASE_URL"),
         ((), {"CELERY_BROKER_URL": "amqp://127.0.0.1:1"}, "DATABASE_URL"),
         (
@@ -66,23 +66,101 @@ def test_bad_choice_exits_with_2(nodetool, words):
             "REDIS_URL",
         ),
         ((), {"PORT": "x"}, "PORT"),
+        ((), {"NODETOOL_SERVER_MODE": "nonsense"}, "private"),
         (("--static-folder", "/does/not/exist"), {}, "/does/not/exist"),
+    ],
+)
+def test_what_cannot_start_exits_with_1_and_one_line(nodetool, words, env, named):
+    _assert_refused(nodetool, words, env, named)
+
+
+def _assert_refused(nodetool, words, env, named):
+    done = nodetool.run("serve", *words, **env)
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("❌ ")
+    assert named in line
+    assert not (nodetool.data / "nodetool.sqlite3").exists()
+
+
+PRIVATE = ("--mode", "private")
+PUBLIC = ("--mode", "public", "--auth-provider", "supabase")
+SUPABASE = {"SUPABASE_URL": "http://127.0.0.1:1", "SUPABASE_KEY": "k" * 40}
+OPEN_TO_ALL = ("--host", ANYWHERE, "--allow-unauthenticated")
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "named"),
+    [
+        # Open where others come by.
+        (("--host", ANYWHERE, "--auth-provider", "none"), {}, "--allow-unauth"),
+        (("--host", ANYWHERE), {"AUTH_PROVIDER": "local"}, "--allow-unauth"),
+        (("--host", "::", "--auth-provider", "none"), {}, "--allow-unauth"),
+        # Private and public ask who is calling.
+        ((*PRIVATE, "--auth-provider", "none"), {}, "AUTH_PROVIDER=none"),
+        ((*PRIVATE, "--auth-provider", "local"), {}, "AUTH_PROVIDER=local"),
+        (PRIVATE, {"AUTH_PROVIDER": " LOCAL "}, "AUTH_PROVIDER=local"),
+        ((), {"NODETOOL_SERVER_MODE": "private", "AUTH_PROVIDER": "none"}, "=none"),
+        ((*PRIVATE, *OPEN_TO_ALL, "--auth-provider", "none"), {}, "AUTH_PROVIDER=none"),
+        (("--mode", "public"), {}, "AUTH_PROVIDER=supabase"),
+        (("--mode", "public", "--auth-provider", "static"), {}, "=supabase"),
+        (PUBLIC, {}, "SUPABASE_URL and SUPABASE_KEY"),
+        (PUBLIC, {**SUPABASE, "SUPABASE_KEY": ""}, "needs SUPABASE_KEY"),
+        ((*PRIVATE, "--auth-provider", "supabase"), {}, "SUPABASE_URL"),
+        # What strangers could guess, see or point at it.
+        (PRIVATE, {"SERVER_AUTH_TOKEN": "fifteen-letters"}, "SERVER_AUTH_TOKEN"),
+        (PRIVATE, {"DEBUG": "1"}, "DEBUG"),
+        (PRIVATE, {"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS"),
+        (PRIVATE, {"ALLOWED_HOSTS": "nodetool.example.org,*"}, "ALLOWED_HOSTS"),
+        # A key of a template, in every mode.
+        ((), {"DJANGO_SECRET_KEY": "change-me"}, "DJANGO_SECRET_KEY"),
+        (PRIVATE, {"DJANGO_SECRET_KEY": "django-insecure-" + "k3y" * 20}, "SECRET_KEY"),
+        # Production, however it is said.
         ((), {**PRODUCTION, "DEBUG": "1"}, "DEBUG"),
         ((), {**PRODUCTION, "DJANGO_SECRET_KEY": ""}, "DJANGO_SECRET_KEY"),
         ((), {**PRODUCTION, "SECRETS_MASTER_KEY": ""}, "SECRETS_MASTER_KEY"),
         ((), {**PRODUCTION, "AUTH_PROVIDER": "none"}, "AUTH_PROVIDER"),
-        (("--production", "--auth-provider", "local"), PRODUCTION, "AUTH_PROVIDER"),
-        (("--production",), {"DJANGO_SECRET_KEY": ""}, "SECRET"),
+        ((), {**PRODUCTION, "ADMIN_TOKEN": "short"}, "ADMIN_TOKEN"),
+        (OPTION, {**WITH_OPTION, "DEBUG": "1"}, "DEBUG"),
+        (OPTION, {**WITH_OPTION, "DJANGO_SECRET_KEY": ""}, "DJANGO_SECRET_KEY"),
+        (OPTION, {**WITH_OPTION, "SECRETS_MASTER_KEY": ""}, "SECRETS_MASTER_KEY"),
+        (OPTION, {**WITH_OPTION, "AUTH_PROVIDER": "local"}, "AUTH_PROVIDER"),
+        # With nothing else said production is private.
+        (OPTION, {**KEYS, "ALLOWED_HOSTS": "*"}, "private"),
+        ((), {**KEYS, "ENV": "production", "ALLOWED_HOSTS": "*"}, "private"),
     ],
 )
-def test_what_must_not_start_exits_with_1_and_one_line(nodetool, words, env, named):
-    """A-09: fail closed."""
-    done = nodetool.run("serve", *words, **env)
+def test_a09_what_must_not_start_exits_with_1_and_names_the_cure(
+    nodetool, words, env, named
+):
+    _assert_refused(nodetool, words, env, named)
+
+
+def test_a09_database_of_an_older_version_is_left_alone_outside_desktop(nodetool):
+    assert nodetool.run("db", "migrate").returncode == 0
+    with closing(sqlite3.connect(nodetool.data / "nodetool.sqlite3")) as database:
+        database.execute("DELETE FROM django_migrations WHERE app = 'jobs'")
+        database.commit()
+
+    done = nodetool.run("serve", *PRIVATE)
 
     assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("❌ ")
-    assert named in line
+    assert "❌" in done.stderr
+    assert "nodetool db migrate" in done.stderr
+
+
+def test_a09_other_servers_of_the_same_application_refuse_too(nodetool):
+    done = nodetool.python(
+        "-c",
+        "import nodetool_site.asgi",
+        NODETOOL_SERVER_MODE="private",
+        AUTH_PROVIDER="none",
+    )
+
+    assert done.returncode == 1
+    assert "AUTH_PROVIDER=none with private mode" in done.stderr
 
 
 def test_taken_port_is_named(nodetool):

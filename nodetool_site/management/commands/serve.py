@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import subprocess
 import sys
 from functools import partial
@@ -12,14 +13,14 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from nodetool_site.checks import settings_problems, settings_warnings
+from nodetool_site.checks import settings_warnings
 from nodetool_site.database import PendingMigrations, prepare_database
-from nodetool_site.lib.hosts import OPEN_PROVIDERS
+from nodetool_site.lib.hosts import OPEN_PROVIDERS, WILDCARDS
+from nodetool_site.lib.modes import HARDENED
 from nodetool_site.serve_options import add_options, apply_options
 
 WORKER_STOP_S = 80.0
 FIRST_EXAMPLE = "hello"
-TOKEN_HEADER = ' -H "Authorization: Bearer $TOKEN"'  # noqa: S105 - a placeholder
 
 
 class Command(BaseCommand):
@@ -55,8 +56,6 @@ class Command(BaseCommand):
                 worker.wait(WORKER_STOP_S)
 
     def _check(self) -> None:
-        for _, problem, cure in settings_problems():
-            raise CommandError(f"{problem}; {cure}")
         for _, problem, cure in settings_warnings():
             self._say(f"Warning: {problem}; {cure}")
         # Imported when the settings are final: it reads them.
@@ -70,6 +69,9 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         for warning in warnings:
             self._say(f"Warning: {warning}")
+        if settings.SERVER_MODE in HARDENED and not settings.ALLOWED_HOSTS_CHOSEN:
+            names = ", ".join(settings.ALLOWED_HOSTS)
+            self._say(f"Serves requests to {names}; ALLOWED_HOSTS names others.")
         if must_show_token:
             self._show_token()
 
@@ -96,7 +98,12 @@ class Command(BaseCommand):
         """Start a Celery worker beside the server if it was asked for."""
         if not settings.IS_SCALE_OUT or not options["with_worker"]:
             return None
-        return subprocess.Popen([sys.executable, "-m", "nodetool_site.cli", "worker"])
+        words = ["worker", "--mode", settings.SERVER_MODE]
+        if settings.IS_PRODUCTION:
+            words.append("--production")
+        return subprocess.Popen(  # noqa: S603 - this very program
+            [sys.executable, "-m", "nodetool_site.cli", *words]
+        )
 
     def _serve(self, host: str, port: int) -> None:
         # The reactor and the application: imported once nothing can be wrong.
@@ -124,9 +131,10 @@ class Command(BaseCommand):
             f"NodeTool server listening on {url} "
             f"(mode={settings.SERVER_MODE}, auth={settings.AUTH_PROVIDER})"
         )
-        token = "" if settings.AUTH_PROVIDER in OPEN_PROVIDERS else TOKEN_HEADER
+        if host in WILDCARDS:
+            url = f"http://localhost:{port}"
         self._say(
-            f"Try: curl {url}/api/workflows/{FIRST_EXAMPLE}/run{token} "
+            f"Try: curl {url}/api/workflows/{FIRST_EXAMPLE}/run{_token_header()} "
             "-H 'Content-Type: application/json' -d '{\"params\": {}}'"
         )
 
@@ -144,3 +152,17 @@ class Command(BaseCommand):
     def _say(self, line: str) -> None:
         self.stderr.write(line)
         self.stderr.flush()
+
+
+def _token_header() -> str:
+    """Return the option of ``curl`` that sends the token from where it is kept."""
+    if settings.AUTH_PROVIDER in OPEN_PROVIDERS:
+        return ""
+    # Imported when the settings are final: it reads them.
+    from storage.static_token import static_tokens
+
+    if settings.SERVER_AUTH_TOKEN:
+        token = "$SERVER_AUTH_TOKEN"  # noqa: S105 - a variable of the user's shell
+    else:
+        token = f"$(cat {shlex.quote(static_tokens().source)})"
+    return f' -H "Authorization: Bearer {token}"'

@@ -8,7 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from nodetool_site.checks import settings_problems
+from nodetool_site.checks import process_problems
+from nodetool_site.serve_options import add_mode_options, apply_mode, refuse_problems
 
 
 class Command(BaseCommand):
@@ -33,6 +34,7 @@ class Command(BaseCommand):
             default=settings.CELERY_TASK_DEFAULT_QUEUE,
             help="comma-separated names (default: %(default)s)",
         )
+        add_mode_options(parser)
         parser.add_argument("-v", "--verbose", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -40,8 +42,8 @@ class Command(BaseCommand):
             raise CommandError(
                 "A worker needs a broker: set REDIS_URL or CELERY_BROKER_URL"
             )
-        for _, problem, cure in settings_problems():
-            raise CommandError(f"{problem}; {cure}")
+        apply_mode(options)
+        refuse_problems(process_problems())
         if options["concurrency"] < 1:
             raise CommandError("--concurrency must be 1 or more", returncode=2)
         # Only a worker, or a server that rings one, pays for Celery's import.
