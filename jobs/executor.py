@@ -27,7 +27,7 @@ from workflows.engine.errors import EngineError, NodeError
 from workflows.engine.events import JobUpdate, LogUpdate
 from workflows.engine.graph import load_graph
 from workflows.engine.runner import GraphRun
-from workflows.nodes import registry
+from workflows.node_policy import allowed_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,7 +176,7 @@ class Attempt:
         graph = load_graph(self._claimed.graph.encode())
         params = msgspec.json.decode(self._claimed.params)
         run = self._run = GraphRun(
-            graph, registry=registry, context=self._context, params=params
+            graph, registry=allowed_nodes(), context=self._context, params=params
         )
         self.log.progress = lambda: run.progress
         await self._begin()

@@ -26,6 +26,7 @@ from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import ApplicationError, Unavailable
 from workflows.engine.events import encode_value
 from workflows.errors import WorkflowNotFound
+from workflows.node_policy import check_brought_graph
 
 MAX_WAITING_INPUTS = 1000
 APPLIED_S = 1.5
@@ -70,8 +71,10 @@ async def create_job(
     Raises:
         WorkflowNotFound: no workflow of that id that the caller may run.
         JobIdTaken: the id was used with another payload, or by another user.
+        NodesNotAllowed: the request's own graph has a node that the mode leaves out.
         Unavailable: the database, or with ``must_start`` the broker, does not answer.
     """
+    check_brought_graph(request.graph)
     host = process.host()
     is_reserved = host is not None and host.try_reserve()
     new = NewJob(

@@ -13,7 +13,7 @@ class WorkflowsConfig(AppConfig):
 
     def ready(self) -> None:
         """Load every node class: those that ship, and those of ``NODE_PACKAGES``."""
-        from workflows import checks  # noqa: F401 - it needs the models
+        from workflows import checks, node_policy  # noqa: F401 - they need the models
         from workflows.nodes import registry
 
         registry.load_package("workflows.nodes")
@@ -24,3 +24,4 @@ class WorkflowsConfig(AppConfig):
                 raise ImproperlyConfigured(
                     f"NODE_PACKAGES: cannot import {package}: {error}"
                 ) from error
+        node_policy.check_reaches(registry)

@@ -7,6 +7,7 @@ from workflows.engine.graph import Problem, load_graph
 from workflows.engine.validation import check_graph
 from workflows.errors import InvalidGraph
 from workflows.graph_json import normalise_graph
+from workflows.node_policy import allowed_nodes
 from workflows.nodes import registry
 
 Json = dict[str, Any]
@@ -40,7 +41,7 @@ def unknown_types(graph_text: str) -> set[str]:
 
 def _problems(graph: object) -> list[Problem]:
     try:
-        return check_graph(load_graph(normalise_graph(graph)), registry).problems
+        return check_graph(load_graph(normalise_graph(graph)), allowed_nodes()).problems
     except GraphError as error:
         return error.problems
     except InvalidGraph as error:

@@ -38,6 +38,14 @@ class UnknownNodeType(EngineError):
         self.node_type = node_type
 
 
+class NodeTypeOff(EngineError):
+    """The class exists, but whoever runs the graph does not allow it."""
+
+    def __init__(self, node_type: str, reason: str) -> None:
+        super().__init__(f"Node type {node_type} {reason}")
+        self.node_type = node_type
+
+
 class DuplicateNodeType(EngineError):
     """Two classes were registered under one type name."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from workflows.engine.errors import UnknownNodeType, ValueMisfit
+from workflows.engine.errors import NodeTypeOff, UnknownNodeType, ValueMisfit
 from workflows.engine.graph import CONTROL_HANDLE, Graph, GraphNode, Problem
 from workflows.engine.plans import Flavour, NodePlan, plan_of
 from workflows.engine.registry import NodeRegistry
@@ -75,6 +75,9 @@ def _load(
         plan = plan_of(registry.get(node.type))
     except UnknownNodeType as error:
         cure = "Correct the type, or install the package that has it."
+        return _failure(node, str(error), cure)
+    except NodeTypeOff as error:
+        cure = "Remove the node, or run the workflow where its type is allowed."
         return _failure(node, str(error), cure)
     properties = dict(plan.defaults)
     dynamic = dict(node.dynamic_properties or {}) if plan.cls.dynamic else {}

@@ -55,6 +55,9 @@ class Node(msgspec.Struct, kw_only=True):
     sends_null: ClassVar[bool] = False
     # The input of which each item makes one set, where the others are unrelated to it.
     leading_input: ClassVar[str] = ""
+    # What it reaches beyond its inputs and the ports of its context, in a word of the
+    # policy of whoever runs the graph; "" is nothing.
+    reach: ClassVar[str] = ""
     # Layout and notes: never run and say nothing.
     inert: ClassVar[bool] = False
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from workflows.engine.errors import DuplicateNodeType, UnknownNodeType
+from workflows.engine.errors import DuplicateNodeType, NodeTypeOff, UnknownNodeType
 from workflows.engine.node import Node
 
 NodeClass = TypeVar("NodeClass", bound=type[Node])
@@ -44,6 +44,7 @@ class NodeRegistry:
 
         Raises:
             UnknownNodeType: no class answers to it.
+            NodeTypeOff: one does, but this view of the registry leaves it out.
         """
         found = self._classes.get(node_type)
         if found is not None:
@@ -53,6 +54,13 @@ class NodeRegistry:
             if found is not None:
                 return found
         raise UnknownNodeType(node_type)
+
+    def narrowed(self, refuse: Callable[[type[Node]], str | None]) -> NodeRegistry:
+        """Return a view of this registry without the classes that ``refuse`` names.
+
+        ``refuse`` returns the reason, as the end of a sentence about the type, or None.
+        """
+        return _NarrowedRegistry(self, refuse)
 
     def load_package(self, name: str) -> None:
         """Import a module and all modules below it, so that their nodes register."""
@@ -71,9 +79,30 @@ class NodeRegistry:
     def __contains__(self, node_type: str) -> bool:
         try:
             self.get(node_type)
-        except UnknownNodeType:
+        except (UnknownNodeType, NodeTypeOff):
             return False
         return True
+
+
+class _NarrowedRegistry(NodeRegistry):
+    """Shares the classes of another registry; asks before it gives one away."""
+
+    def __init__(
+        self, whole: NodeRegistry, refuse: Callable[[type[Node]], str | None]
+    ) -> None:
+        self._classes = whole._classes
+        self._short = whole._short
+        self._refuse = refuse
+
+    def get(self, node_type: str) -> type[Node]:
+        cls = super().get(node_type)
+        reason = self._refuse(cls)
+        if reason is not None:
+            raise NodeTypeOff(cls.node_type, reason)
+        return cls
+
+    def __iter__(self) -> Iterator[type[Node]]:
+        return (cls for cls in super().__iter__() if self._refuse(cls) is None)
 
 
 def _spellings(node_type: str) -> Iterator[str]:

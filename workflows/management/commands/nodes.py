@@ -24,7 +24,7 @@ class ListVerb(Verb):
         elif not found:
             self.say("No nodes found.")
         else:
-            rows = [(each["node_type"], each["title"]) for each in found]
+            rows = [(each["node_type"], _title(each)) for each in found]
             self.say_table("Nodes", ("Type", "Title"), rows)
 
 
@@ -42,6 +42,12 @@ class GetVerb(Verb):
         if found is None:
             raise CommandError(f"Node type {options['type']} not found")
         self.say_json(found)
+
+
+def _title(metadata: dict[str, Any]) -> str:
+    """Return the title, with the reason behind it where the mode leaves it out."""
+    reason = metadata.get("unavailable_reason")
+    return f"{metadata['title']} ({reason})" if reason else str(metadata["title"])
 
 
 class Command(NounCommand):
