@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qs
 
 import msgspec
@@ -29,13 +29,18 @@ from jobs.api.reads import read_job
 from jobs.errors import InvalidJobRequest
 from jobs.feed import Page, Reader
 from jobs.socket_codec import InvalidFrame, decode, encode, encode_page
+from nodetool_site.lib import scopes
 from nodetool_site.lib.db import db
-from nodetool_site.lib.errors import ApplicationError
+from nodetool_site.lib.errors import ApplicationError, Forbidden
+
+if TYPE_CHECKING:
+    from storage.identity import Identity
 
 logger = logging.getLogger(__name__)
 
 Message: TypeAlias = dict[str, Any]
 Handler: TypeAlias = Callable[["Session", Message], Awaitable[Message | None]]
+Refuse: TypeAlias = Callable[[str, Message, str], Message]
 
 MAX_SUBSCRIPTIONS = 1000
 MAX_QUEUED_REPLIES = 256
@@ -70,7 +75,8 @@ class Session:
     def __init__(
         self, scope: Mapping[str, Any], send: Any, table: Mapping[str, Handler]
     ) -> None:
-        self.user_id: str = scope["identity"].user_id
+        self.identity: Identity = scope["identity"]
+        self.user_id: str = self.identity.user_id
         self.base_url = _base_url(scope)
         self.binary = False
         self._send = send
@@ -145,7 +151,11 @@ class Session:
             return {"error": "Unknown command", "command": command}
         if isinstance(message.get("request_id"), str):
             data = {**data, "_request_id": message["request_id"]}
+        lacking = scopes.missing(self.identity.scopes, scopes.for_command(command))
         try:
+            if lacking is not None:
+                refuse: Refuse = getattr(handler, "refuse", _refuse)
+                return refuse(command, data, scopes.refusal(lacking))
             return await handler(self, data)
         except CommandError as error:
             return error.reply
@@ -351,6 +361,10 @@ def _invalid(details: str, command: Any, data: Any) -> Message:
     ids = _ids(data) if isinstance(data, dict) else {}
     ids.pop("workflow_id", None)
     return {"error": "invalid_command", "details": details, "command": command, **ids}
+
+
+def _refuse(command: str, data: Message, error: str) -> Message:
+    return {"error": error, "code": Forbidden().code, "command": command, **_ids(data)}
 
 
 def _ids(data: Message) -> Message:

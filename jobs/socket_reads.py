@@ -11,7 +11,7 @@ from jobs.consumers import CommandError, Handler, Message, Session
 from jobs.socket_assets import find_asset
 from jobs.socket_assets import list_assets as read_assets
 from nodetool_site.lib.db import db
-from nodetool_site.lib.errors import BadRequest, NotFound, describe_error
+from nodetool_site.lib.errors import BadRequest, Forbidden, NotFound, describe_error
 from nodetool_site.lib.pagination import encode_cursor
 from storage.keys import is_asset_id
 from workflows import reads
@@ -87,20 +87,33 @@ async def get_asset(session: Session, data: Message) -> Json:
     return await db(find_asset, session.user_id, asset_id, base_url=session.base_url)
 
 
-def _replying(command: str, read: Read) -> Handler:
+class _Reading:
     """The handler of a read: its result, or its error, under the ``request_id``."""
 
-    async def handler(session: Session, data: Message) -> Message:
-        request_id = data.get("_request_id")
-        if not request_id:
-            raise CommandError("request_id is required for RPC commands")
-        reply = {"type": "rpc_response", "request_id": request_id, "command": command}
+    def __init__(self, read: Read) -> None:
+        self._command = read.__name__
+        self._read = read
+
+    async def __call__(self, session: Session, data: Message) -> Message:
+        reply = self._reply(data)
         try:
-            return {**reply, "result": await read(session, data)}
+            return {**reply, "result": await self._read(session, data)}
         except Exception as error:  # noqa: BLE001 - the edge: every error has an answer
             return {**reply, "error": _describe(error)}
 
-    return handler
+    def refuse(self, command: str, data: Message, error: str) -> Message:
+        """Answer who lacks the scope for it, in the shape of its other errors."""
+        return {**self._reply(data), "error": _describe(Forbidden(error))}
+
+    def _reply(self, data: Message) -> Message:
+        request_id = data.get("_request_id")
+        if not request_id:
+            raise CommandError("request_id is required for RPC commands")
+        return {
+            "type": "rpc_response",
+            "request_id": request_id,
+            "command": self._command,
+        }
 
 
 def _describe(error: Exception) -> Json:
@@ -126,7 +139,7 @@ def _text(data: Message, name: str) -> str:
 
 
 READS: dict[str, Handler] = {
-    read.__name__: _replying(read.__name__, read)
+    read.__name__: _Reading(read)
     for read in (
         list_workflows,
         get_workflow,

@@ -17,11 +17,18 @@ from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from nodetool_site.lib import scopes
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import Unauthorized
 from storage import api_tokens
 from storage.failed_attempts import address_of, client_address, failed_attempts
-from storage.identity import DEFAULT_IDENTITY, Identity, auth_provider, is_enforced
+from storage.identity import (
+    DEFAULT_IDENTITY,
+    Identity,
+    auth_provider,
+    is_enforced,
+    knows_api_tokens,
+)
 from storage.static_token import is_static_token, static_tokens
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -49,6 +56,15 @@ class InvalidCredential(AuthenticationFailed):
     """The token opens nothing."""
 
     default_detail = "Invalid token"
+
+
+class MissingScope(AuthenticationFailed):
+    """The token is good, and not for this."""
+
+    status_code = status.HTTP_403_FORBIDDEN
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(scopes.refusal(scope))
 
 
 class TooManyFailures(AuthenticationFailed):
@@ -91,7 +107,7 @@ async def identify(request: HttpRequest, *, allow_query: bool = False) -> Identi
     """Return the caller of a Django request and keep it for ``BearerAuthentication``.
 
     Raises:
-        AuthenticationFailed: as ``authenticate`` does.
+        AuthenticationFailed: as ``authenticate`` does; a scope is missing.
     """
     identity = await authenticate(
         _raw_headers(request),
@@ -99,8 +115,18 @@ async def identify(request: HttpRequest, *, allow_query: bool = False) -> Identi
         allow_query=allow_query,
         address=address_of(request),
     )
+    _check_scopes(identity, request)
     request.identity = identity  # type: ignore[attr-defined]
     return identity
+
+
+def _check_scopes(identity: Identity, request: HttpRequest) -> None:
+    if not identity.scopes:
+        return
+    needed = scopes.for_request(request.method or "", request.path_info)
+    lacking = scopes.missing(identity.scopes, needed)
+    if lacking is not None:
+        raise MissingScope(lacking)
 
 
 def find_token(
@@ -127,8 +153,8 @@ def find_token(
 
 async def _verify(token: bytes | None, address: str) -> Identity:
     identity = _verify_in_memory(token, address)
-    if identity is None and token is not None and auth_provider() == "multi_user":
-        identity = await db(_verify_in_database, token)
+    if identity is None and token is not None and knows_api_tokens():
+        identity = await db(api_tokens.look_up, token)
     return _settle(identity, address)
 
 
@@ -141,15 +167,9 @@ def _verify_in_memory(token: bytes | None, address: str) -> Identity | None:
         raise MissingCredential
     if is_static_token(token):
         return DEFAULT_IDENTITY
-    if auth_provider() == "multi_user":
-        owner = api_tokens.verified_tokens.get(api_tokens.hash_token(token))
-        return Identity(*owner) if owner else None
+    if knows_api_tokens():
+        return api_tokens.verified_tokens.get(api_tokens.hash_token(token))
     return None
-
-
-def _verify_in_database(token: bytes) -> Identity | None:
-    owner = api_tokens.look_up(token)
-    return Identity(*owner) if owner else None
 
 
 def _settle(identity: Identity | None, address: str) -> Identity:
@@ -189,9 +209,11 @@ def _identify_in_place(request: HttpRequest) -> Identity:
     token = find_token(_raw_headers(request), b"", ())
     address = address_of(request)
     identity = _verify_in_memory(token, address)
-    if identity is None and token is not None and auth_provider() == "multi_user":
-        identity = _verify_in_database(token)
-    return _settle(identity, address)
+    if identity is None and token is not None and knows_api_tokens():
+        identity = api_tokens.look_up(token)
+    identity = _settle(identity, address)
+    _check_scopes(identity, request)
+    return identity
 
 
 def _raw_headers(request: HttpRequest) -> RawHeaders:

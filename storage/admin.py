@@ -1,4 +1,8 @@
-"""Users and tokens in the admin. A token is shown when it is made, never again."""
+"""Users and tokens in the admin. A token is shown when it is made, never again.
+
+Staff who are no superusers see and change what is theirs, whatever permissions they
+have: else the permission to change users would be that to become a superuser.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,24 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.core.exceptions import ValidationError
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import ForeignKey, QuerySet
-from django.forms import ModelChoiceField, ModelForm
+from django.forms import (
+    CheckboxSelectMultiple,
+    ModelChoiceField,
+    ModelForm,
+    MultipleChoiceField,
+)
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
-from storage.api_tokens import generate_token
+from nodetool_site.lib.scopes import SCOPES
+from storage.api_tokens import MAX_TOKENS, generate_token
 from storage.failed_attempts import address_of, failed_attempts
 from storage.models import ApiToken, User
 from storage.models.user import DEFAULT_USER_ID
@@ -44,26 +57,96 @@ admin.site.site_header = admin.site.site_title = "NodeTool"
 admin.site.index_title = "Administration"
 
 
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin):
+    """Groups of permissions, for superusers: a group's members get what it has."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Show it to superusers alone; the rest of the permissions follow the view."""
+        return bool(request.user.is_superuser)
+
+    def has_view_permission(
+        self, request: HttpRequest, obj: Group | None = None
+    ) -> bool:
+        return self.has_module_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_module_permission(request)
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Group | None = None
+    ) -> bool:
+        return self.has_module_permission(request)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Group | None = None
+    ) -> bool:
+        return self.has_module_permission(request)
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg] # a class at run time
-    """Accounts. Deleting one deletes all that is theirs, files included."""
+    """Accounts: everybody's for a superuser, their own for the rest of the staff.
+
+    Deleting one deletes all that is theirs, files included.
+    """
 
     list_display = ("username", "id", "is_staff", "is_active", "date_joined")
     readonly_fields = ("id", "last_login", "date_joined")
     search_fields = ("=id", "username", "email")
+    own_fields = ("first_name", "last_name", "email")
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Show the id of an account that exists."""
+        """Show the id of an account that exists; to its owner what they may change."""
+        if not request.user.is_superuser:
+            return (
+                (None, {"fields": ("id", "username", *self.own_fields)}),
+                (None, {"fields": ("last_login", "date_joined")}),
+            )
         fieldsets = super().get_fieldsets(request, obj)
         return fieldsets if obj is None else ((None, {"fields": ("id",)}), *fieldsets)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Let nobody but a superuser change more than a name and an address."""
+        fields = super().get_readonly_fields(request, obj)
+        if request.user.is_superuser:
+            return fields
+        names = [field.name for field in User._meta.get_fields()]
+        return (*fields, *(name for name in names if name not in self.own_fields))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """Keep who the member of staff may see."""
+        queryset: QuerySet[User] = super().get_queryset(request)
+        if request.user.is_superuser:
+            return queryset
+        return queryset.filter(pk=request.user.pk)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Leave new accounts to superusers."""
+        return bool(request.user.is_superuser)
 
     def has_delete_permission(
         self, request: HttpRequest, obj: User | None = None
     ) -> bool:
-        """Keep the account that every provider needs."""
+        """Leave it to superusers, and keep the account that every provider needs."""
         if obj is not None and obj.pk == DEFAULT_USER_ID:
             return False
-        return super().has_delete_permission(request, obj)
+        return bool(request.user.is_superuser)
+
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002 - the name in Django
+        form_url: str = "",
+    ) -> HttpResponse:
+        """Set somebody's password; the page for one's own asks for the old one."""
+        if not request.user.is_superuser:
+            raise PermissionDenied
+        response: HttpResponse = super().user_change_password(request, id, form_url)
+        return response
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         """Delete the files too."""
@@ -75,6 +158,27 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg] # a class at run tim
             delete_user(user)
 
 
+class TokenForm(ModelForm):  # type: ignore[type-arg] # a class at run time
+    """What is asked for a new token."""
+
+    scopes = MultipleChoiceField(
+        choices=[(scope, scope) for scope in SCOPES],
+        required=False,
+        widget=CheckboxSelectMultiple,
+        help_text="What it opens. None chosen: all that its owner may do.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse one that has ended, and more than a user may have."""
+        fields = super().clean() or {}
+        end, owner = fields.get("expires_at"), fields.get("owner")
+        if end is not None and end <= timezone.now():
+            self.add_error("expires_at", "This time has passed.")
+        if owner and ApiToken.objects.visible_to(owner).count() >= MAX_TOKENS:
+            self.add_error("owner", f"A user has {MAX_TOKENS} tokens at most.")
+        return fields
+
+
 @admin.register(ApiToken)
 class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # a class at run time
     """Tokens of everybody for a superuser, their own for the rest of the staff.
@@ -82,11 +186,15 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # a class at ru
     They can be issued and revoked (deleted), not changed.
     """
 
-    list_display = ("name", "prefix", "owner", "created_at", "last_used_at")
+    form = TokenForm
+    list_display = (
+        *("name", "prefix", "owner", "scopes"),
+        *("created_at", "last_used_at", "expires_at"),
+    )
     list_filter = ("created_at", ("owner", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("owner",)
     search_fields = ("name", "=prefix", "owner__username")
-    fields = ("owner", "name", "expires_at")
+    fields = ("owner", "name", "scopes", "expires_at")
     readonly_fields = ("prefix", "created_at", "last_used_at")
 
     def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:

@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from nodetool_site.lib.hosts import OPEN_PROVIDERS
+from nodetool_site.lib.scopes import EVERYTHING
 from storage.models.user import DEFAULT_USER_ID
 
 ENFORCING_PROVIDERS = ("static", "multi_user")
+TOKEN_PROVIDERS = ("multi_user",)
+"""Those under which users' API tokens count."""
 PROVIDERS = (*OPEN_PROVIDERS, *ENFORCING_PROVIDERS)
 
 
 @dataclass(frozen=True, slots=True)
+class Credential:
+    """What a caller proved themselves by, where that may come to an end.
+
+    ``sha256`` is that of the token, ``expires_at`` its end in Unix seconds if it has
+    one.
+    """
+
+    sha256: str
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
-    """The caller. Stands in for a user row wherever an id is all that is needed."""
+    """The caller. Stands in for a user row wherever an id is all that is needed.
+
+    ``scopes`` narrow what the caller may do (``lib.scopes``). ``credential`` is None
+    for who needs none and for the static token, which holds as long as the process.
+    """
 
     user_id: str
     is_staff: bool = False
+    scopes: frozenset[str] = EVERYTHING
+    credential: Credential | None = field(default=None, compare=False, repr=False)
 
     is_authenticated: ClassVar[bool] = True
     is_anonymous: ClassVar[bool] = False
@@ -58,3 +79,8 @@ def auth_provider() -> str:
 def is_enforced() -> bool:
     """Tell whether callers must present a credential."""
     return auth_provider() in ENFORCING_PROVIDERS
+
+
+def knows_api_tokens() -> bool:
+    """Tell whether users' API tokens open something."""
+    return auth_provider() in TOKEN_PROVIDERS

@@ -84,6 +84,15 @@ def find_user(name: str) -> User:
     return user
 
 
+def find_account(id_or_name: str) -> User:
+    """Return the user of that id, else of that name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    return User.objects.filter(pk=id_or_name).first() or find_user(id_or_name)
+
+
 def all_users() -> QuerySet[User]:
     """Return everybody with their tokens, by name."""
     return User.objects.order_by("username").prefetch_related("api_tokens")

@@ -10,8 +10,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from nodetool_site.lib.errors import BadRequest, Conflict, NotFound
 from storage import api_tokens, static_token
-from storage.api_tokens import VerifiedTokens, issue_token, look_up, revoke_tokens
+from storage.api_tokens import (
+    VerifiedTokens,
+    find_by_prefix,
+    issue_token,
+    look_up,
+    revoke_tokens,
+)
+from storage.identity import Identity
 from storage.models import ApiToken
 from storage.static_token import is_static_token, static_tokens
 
@@ -41,7 +49,7 @@ def test_a_token_is_long_random_text_that_is_not_stored(issued):
 
 
 def test_a_token_stands_for_its_owner(issued, alice):
-    assert look_up(issued[1]) == (alice.pk, False)
+    assert look_up(issued[1]) == Identity(alice.pk)
     assert look_up(b"nt_wrong") is None
     assert look_up(b"") is None
     assert look_up(b"\xff\xfe") is None
@@ -138,18 +146,86 @@ def test_a_look_up_that_a_revocation_overtook_is_not_remembered():
     before = tokens.generation
     tokens.clear()
 
-    tokens.put("hash", ("alice", False), ttl_s=60, generation=before)
+    tokens.put("hash", Identity("alice"), ttl_s=60, generation=before)
 
     assert tokens.get("hash") is None
 
 
-def test_the_memory_of_verified_tokens_is_bounded():
-    tokens = VerifiedTokens(size=3)
+@pytest.mark.parametrize(("room", "kept"), [(3, [7, 8, 9]), (0, [])])
+def test_the_memory_of_verified_tokens_is_bounded(settings, room, kept):
+    settings.AUTH_CACHE_MAX = room
+    tokens = VerifiedTokens()
 
     for number in range(10):
-        tokens.put(str(number), ("alice", False), ttl_s=60, generation=0)
+        tokens.put(str(number), Identity("alice"), ttl_s=60, generation=0)
 
-    assert [n for n in range(10) if tokens.get(str(n))] == [7, 8, 9]
+    assert [n for n in range(10) if tokens.get(str(n))] == kept
+
+
+def test_a_verified_token_is_remembered_no_longer_than_the_setting_says(
+    issued, settings, monkeypatch
+):
+    settings.AUTH_CACHE_TTL = 2
+    look_up(issued[1])
+
+    now = api_tokens.time.monotonic()
+    monkeypatch.setattr(api_tokens.time, "monotonic", lambda: now + 2)
+    assert cached(issued[1]) is None
+
+
+def test_a_token_keeps_its_scopes_in_one_order(alice):
+    row, text = issue_token(alice.pk, name="ci", scopes=["write", "run", "write"])
+
+    assert row.scopes == ["run", "write"]
+    assert look_up(text.encode()).scopes == {"run", "write"}
+
+
+@pytest.mark.parametrize("stored", ["run", {"run": True}, 0, False])
+def test_scopes_that_are_no_list_open_nothing(issued, stored):
+    ApiToken.objects.update(scopes=stored)
+
+    assert look_up(issued[1]).scopes == api_tokens.NO_SCOPE
+
+
+def test_a_user_has_a_bounded_number_of_tokens(issued, alice, bob, monkeypatch):
+    monkeypatch.setattr(api_tokens, "MAX_TOKENS", 1)
+
+    with pytest.raises(Conflict, match="1 tokens at most"):
+        issue_token(alice.pk, name="more")
+    issue_token(bob.pk, name="first")
+
+
+class TestFindByPrefix:
+    def test_the_beginning_or_the_whole_token_finds_it(self, issued):
+        row, token = issued
+
+        assert find_by_prefix(row.prefix) == row
+        assert find_by_prefix(row.prefix[:6]) == row
+        assert find_by_prefix(token.decode()) == row
+
+    def test_a_beginning_that_several_have_finds_none(self, alice):
+        for end in "ab":
+            row, _ = issue_token(alice.pk, name=end)
+            ApiToken.objects.filter(pk=row.pk).update(prefix=f"nt_same{end}")
+
+        with pytest.raises(BadRequest, match="Several"):
+            find_by_prefix("nt_same")
+        assert find_by_prefix("nt_samea").name == "a"
+
+    def test_case_matters(self, issued):
+        ApiToken.objects.update(prefix="nt_abcdefg")
+
+        with pytest.raises(NotFound):
+            find_by_prefix("nt_ABCDEFG")
+
+    @pytest.mark.parametrize("text", ["", "nt_", "n"])
+    def test_every_token_begins_like_this(self, issued, text):
+        with pytest.raises(BadRequest, match="too short"):
+            find_by_prefix(text)
+
+    def test_somebody_elses_is_not_found(self, issued, bob):
+        with pytest.raises(NotFound):
+            find_by_prefix(issued[0].prefix, bob.pk)
 
 
 def test_a_02_several_static_tokens_work_during_a_rotation(settings):

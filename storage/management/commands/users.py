@@ -7,12 +7,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from nodetool_site.lib.errors import ApplicationError
-from nodetool_site.lib.rendering import encode_json, format_time
+from nodetool_site.lib.rendering import format_time
+from storage.management.results import ResultCommand
 from storage.models import User
 from storage.users import (
     Issued,
@@ -27,11 +26,10 @@ PROVIDER = "multi_user"
 HEAD = ("ID", "Name", "Tokens", "Last used", "Created")
 
 
-class Command(BaseCommand):
+class Command(ResultCommand):
     """Results go to stdout, all else to stderr."""
 
     help = "Add, list and remove users, and give them new tokens."
-    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -55,10 +53,7 @@ class Command(BaseCommand):
             "remove": self._remove,
             "reset-token": self._reset_token,
         }
-        try:
-            verbs[options["verb"]](options)
-        except ApplicationError as error:
-            raise CommandError(error.message) from error
+        self.run_verb(verbs, options)
 
     def _add(self, options: dict[str, Any]) -> None:
         issued = add_user(options["name"])
@@ -71,7 +66,7 @@ class Command(BaseCommand):
     def _show_token(self, issued: Issued, done: str, *, as_json: bool) -> None:
         user, token = issued
         if as_json:
-            self._say_json({**_described(user), "token": token})
+            self.say_json({**_described(user), "token": token})
         else:
             self.stdout.write(f"User {user.username} ({user.pk}) {done}.")
             self.stdout.write(f"Token, shown only now: {token}")
@@ -84,11 +79,11 @@ class Command(BaseCommand):
     def _list(self, options: dict[str, Any]) -> None:
         users = all_users()
         if options["json"]:
-            self._say_json({"users": [_described(user) for user in users]})
+            self.say_json({"users": [_described(user) for user in users]})
         elif not users:
             self.stdout.write("No users found.")
         else:
-            self._say_table([HEAD, *(_row(user) for user in users)])
+            self.say_table([HEAD, *(_row(user) for user in users)])
 
     def _remove(self, options: dict[str, Any]) -> None:
         name = options["name"]
@@ -97,7 +92,7 @@ class Command(BaseCommand):
             raise CommandError("Nothing removed.")
         remove_user(name)
         if options["json"]:
-            self._say_json({"id": user.pk, "username": name, "removed": True})
+            self.say_json({"id": user.pk, "username": name, "removed": True})
         else:
             self.stdout.write(f"User {name} ({user.pk}) removed.")
 
@@ -106,15 +101,6 @@ class Command(BaseCommand):
             raise CommandError("Without a terminal --yes is needed.")
         self.stderr.write(f"Remove {name} with all workflows, jobs and files? [y/N] ")
         return input().strip().lower() in ("y", "yes")
-
-    def _say_json(self, document: dict[str, Any]) -> None:
-        self.stdout.write(msgspec.json.format(encode_json(document), indent=2).decode())
-
-    def _say_table(self, rows: list[tuple[str, ...]]) -> None:
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            self.stdout.write("  ".join(cells).rstrip())
 
 
 def _described(user: User) -> dict[str, Any]:
