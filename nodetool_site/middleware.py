@@ -23,6 +23,7 @@ from django.middleware.security import SecurityMiddleware
 from rest_framework.exceptions import AuthenticationFailed
 
 from nodetool_site import auth
+from nodetool_site.admin_token import check_admin_token
 from nodetool_site.lib import origins, surfaces
 from nodetool_site.lib.errors import (
     ApplicationError,
@@ -80,6 +81,7 @@ class ApiMiddleware:
         refused = surfaces.refusal(request.path_info)
         if refused:
             raise NotFound if refused == 404 else Forbidden(_mode_refusal())
+        check_admin_token(request)
         return await self.get_response(request)
 
     @staticmethod

@@ -121,6 +121,11 @@ def is_page(path: str) -> bool:
     return path in PAGES or path.startswith(PAGE_PREFIXES)
 
 
+def is_admin(path: str) -> bool:
+    """Tell whether a path belongs to the admin pages."""
+    return path.startswith(ADMIN_PREFIX) or path == ADMIN_PREFIX.rstrip("/")
+
+
 def knows_callers(path: str) -> bool:
     """Tell whether a bearer token counts; the other pages have sessions alone."""
     return not is_page(path) or path.startswith(STORAGE_PREFIX)
