@@ -10,6 +10,7 @@ from nodetool_site.lib import lifecycle
 from nodetool_site.lib.api import json_response
 from nodetool_site.lib.errors import ApplicationError, NotFound, error_response
 from nodetool_site.lib.rendering import format_time
+from nodetool_site.lib.surfaces import is_on
 
 STARTED = time.monotonic()
 READ_METHODS = ("GET", "HEAD")
@@ -41,13 +42,19 @@ async def api_health(request: HttpRequest) -> HttpResponse:
 
 
 async def ready(request: HttpRequest) -> HttpResponse:
-    """Readiness: every part that requests need answers too."""
+    """Readiness: every part that requests need answers too.
+
+    What is missing is for the inside: a public server does not name it.
+    """
     checks = await lifecycle.readiness()
     if lifecycle.stopping.is_set():
         checks["serving"] = False
     if all(checks.values()):
         return _read_only(request, {"status": "ok"})
-    return _read_only(request, {"status": "unavailable", "checks": checks}, status=503)
+    answer: dict[str, object] = {"status": "unavailable"}
+    if is_on("error_detail"):
+        answer["checks"] = checks
+    return _read_only(request, answer, status=503)
 
 
 async def not_found(request: HttpRequest, **kwargs: str) -> HttpResponse:

@@ -13,6 +13,7 @@ from jobs.models import Status
 from jobs.requests import JobRequest
 from nodetool_site.lib.api import json_response
 from nodetool_site.lib.errors import RETRYABLE, error_code
+from nodetool_site.lib.surfaces import is_on
 
 # Names of an answer's own members. An output that is called like one of them appears
 # inside ``outputs`` only.
@@ -74,7 +75,8 @@ def not_completed(job: JobRequest, outcome: Outcome) -> HttpResponse:
         text = outcome.error or outcome.message or CANCELLED
         return _refusal(job, 409, text, status=outcome.status, error=text)
     error = outcome.error or FAILED
-    detail = FAILED if settings.IS_PRODUCTION else error
+    is_generic = settings.IS_PRODUCTION or not is_on("error_detail")
+    detail = FAILED if is_generic else error
     return _refusal(job, 500, detail, status=outcome.status, error=error)
 
 

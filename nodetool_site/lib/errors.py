@@ -22,6 +22,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from nodetool_site.lib.rendering import JSON_TYPE, encode_json
+from nodetool_site.lib.surfaces import is_on
 
 logger = logging.getLogger(__name__)
 
@@ -210,7 +211,10 @@ def _describe_application_error(error: ApplicationError) -> ErrorAnswer:
     members = dict(error.details)
     if isinstance(error, ValidationFailed):
         members["errors"] = [_shown(entry) for entry in error.problems]
-    return _answer(error.status, error.message, headers, **members)
+    message = error.message
+    if error.status >= 500 and not is_on("error_detail"):
+        message = error.default_message  # says nothing of what is inside
+    return _answer(error.status, message, headers, **members)
 
 
 def _describe_framework_error(error: exceptions.APIException) -> ErrorAnswer:
@@ -248,7 +252,7 @@ def _translate(error: Exception) -> ApplicationError:
 
 
 def _shown(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    if settings.IS_PRODUCTION:
+    if settings.IS_PRODUCTION or not is_on("error_detail"):
         return {"type": entry["type"], "msg": entry["msg"]}
     return entry
 

@@ -138,8 +138,13 @@ async def test_r5_failed_run_names_its_job_and_the_reason(me):
     assert (job["status"], job["error"]) == ("failed", "Fail: no luck")
 
 
-async def test_detail_of_a_failed_run_is_generic_in_production(me, settings):
-    settings.IS_PRODUCTION = True
+@pytest.mark.parametrize(
+    ("name", "value"), [("IS_PRODUCTION", True), ("SERVER_MODE", "public")]
+)
+async def test_detail_of_a_failed_run_is_generic_before_strangers(
+    me, settings, name, value
+):
+    setattr(settings, name, value)
 
     body = (await run(me, graphs.failing())).json
 

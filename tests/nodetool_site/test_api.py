@@ -5,8 +5,16 @@ import json
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
+from django.db import OperationalError
 
 from nodetool_site.handler import Handler
+from nodetool_site.lib.errors import (
+    Conflict,
+    Unavailable,
+    ValidationFailed,
+    describe_error,
+    problem,
+)
 from nodetool_site.lib.rendering import encode_json
 from tests.nodetool_site import urls
 from tests.nodetool_site.asgi_client import request, scope_of, send_json
@@ -158,6 +166,35 @@ async def test_production_does_not_say_where_a_field_is(settings):
     answer = await send_json("PUT", "/api/async", {})
 
     assert answer.json["errors"] == [{"type": "missing", "msg": "Field required"}]
+
+
+def test_public_mode_says_nothing_of_the_inside_and_names_the_problem(settings):
+    settings.SERVER_MODE = "public"
+
+    away = describe_error(Unavailable("The broker at 10.0.0.1 does not answer"))
+    database = describe_error(OperationalError("no connection to 10.0.0.1"))
+    bug = describe_error(RuntimeError("/home/user/secret.py is wrong"))
+    wrong = describe_error(
+        ValidationFailed([problem("missing", ("body", "name"), "Field required")])
+    )
+    mistake = describe_error(Conflict("The job has ended"))
+
+    assert away.body["detail"] == database.body["detail"] == "Service unavailable"
+    assert away.headers["Retry-After"] == "1"
+    assert bug.body["detail"] == "Internal server error"
+    assert wrong.body["errors"] == [{"type": "missing", "msg": "Field required"}]
+    assert mistake.body["detail"] == "The job has ended"
+
+
+@pytest.mark.parametrize("mode", ["desktop", "private"])
+def test_other_modes_say_more_and_never_a_stack_trace(settings, mode):
+    settings.SERVER_MODE = mode
+
+    away = describe_error(Unavailable("The broker does not answer"))
+    bug = describe_error(RuntimeError("/home/user/secret.py is wrong"))
+
+    assert away.body["detail"] == "The broker does not answer"
+    assert bug.body["detail"] == "Internal server error"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -84,6 +84,18 @@ async def test_not_ready_names_the_part(checks, check):
     }
 
 
+async def test_p05_probes_tell_strangers_nothing_of_the_inside(checks, settings):
+    checks.update(database=_yes, broker=_no)
+    settings.SERVER_MODE = "public"
+
+    ready = await request("GET", "/ready")
+    health = await request("GET", "/health")
+
+    assert (ready.status, ready.json) == (503, {"status": "unavailable"})
+    assert health.json.keys() == {"status", "version", "timestamp"}
+    assert health.headers["cache-control"] == "no-store"
+
+
 async def test_part_that_hangs_is_not_waited_for(checks, monkeypatch):
     import asyncio
 
