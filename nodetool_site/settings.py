@@ -5,11 +5,13 @@ from the process wins over ``.env`` in the working directory.
 """
 
 import hashlib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from nodetool_site import __version__
 from nodetool_site.lib import modes
 from nodetool_site.lib.environment import Environment, saved_secret
 from nodetool_site.lib.hosts import default_allowed_hosts
@@ -291,7 +293,7 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": (
         "nodetool_site.lib.rendering.IgnoreAcceptNegotiation"
     ),
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "nodetool_site.lib.api_schema.Schema",
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "nodetool_site.lib.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
@@ -299,8 +301,29 @@ REST_FRAMEWORK = {
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%f+00:00",
 }
 
+SPECTACULAR_SETTINGS = {
+    "TITLE": "NodeTool server",
+    "DESCRIPTION": "Workflows, runs and files over REST. HEAD works wherever GET does; "
+    "events of a run also come over the WebSocket `/ws`.",
+    "VERSION": __version__,
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": r"/(api/)?",
+    "POSTPROCESSING_HOOKS": [],
+}
+
+
 # --- Pages
+def _swagger_files() -> list[tuple[str, Path]]:
+    """Return where the files of the page that shows the API lie, without importing."""
+    spec = find_spec("drf_spectacular_sidecar")
+    if spec is None or spec.origin is None:  # a tool in an environment of its own
+        return []
+    files = Path(spec.origin).parent / "static" / spec.name / "swagger-ui-dist"
+    return [("swagger-ui", files)]
+
+
 STATIC_URL = "/static/"
+STATICFILES_DIRS = _swagger_files()
 WHITENOISE_USE_FINDERS = True  # from the packages; nothing is collected
 WHITENOISE_ROOT: Path | None = None  # ``serve --static-folder``
 WHITENOISE_INDEX_FILE = True

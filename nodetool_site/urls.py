@@ -4,7 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.urls.resolvers import RoutePattern
 from django.views.generic import RedirectView
 
-from nodetool_site import views
+from nodetool_site import api_docs, views
 from nodetool_site.lib.paths import both
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -12,6 +12,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     both("ping", views.ping),
     both("api/health", views.api_health),
     both("ready", views.ready),
+    both("api/schema", api_docs.ApiSchema.as_view()),
+    both("api/docs", api_docs.ApiDocs.as_view()),
     path("", include("jobs.api.urls")),
     path("", include("workflows.api.urls")),
     path("", include("storage.api.urls")),

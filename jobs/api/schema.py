@@ -8,83 +8,70 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiViewExtension
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema
 
 from jobs.api.job_views import STATUSES
+from nodetool_site.lib.api_schema import (
+    ANY,
+    ERROR,
+    FLAG,
+    GRAPH,
+    MAPPING,
+    NULL,
+    NUMBER,
+    TEXT,
+    WHOLE,
+    Json,
+    array_of,
+    describe_views,
+    errors,
+    header,
+    object_of,
+    optional,
+    query,
+)
 
-Json = dict[str, Any]
-
-TEXT: Json = {"type": "string"}
-NUMBER: Json = {"type": "number"}
-WHOLE: Json = {"type": "integer"}
-FLAG: Json = {"type": "boolean"}
-ANY: Json = {}
-MAPPING: Json = {"type": "object", "additionalProperties": True}
 WIRE_STATUSES = (
     "scheduled", "running", "suspended", "completed", "failed", "cancelled",
 )  # fmt: skip
 STATUS: Json = {"type": "string", "enum": list(WIRE_STATUSES)}
-
-
-def _optional(schema: Json) -> Json:
-    return {"oneOf": [schema, {"type": "null"}]}
-
-
-def _list(schema: Json) -> Json:
-    return {"type": "array", "items": schema}
-
-
-def _object(required: Json, optional: Json | None = None) -> Json:
-    return {
-        "type": "object",
-        "properties": {**required, **(optional or {})},
-        "required": list(required),
-        "additionalProperties": True,
-    }
-
-
-GRAPH = _object({}, {"nodes": _list(MAPPING), "edges": _list(MAPPING)})
-ERROR = _object(
-    {"detail": TEXT, "code": TEXT, "retryable": FLAG}, {"errors": _list(MAPPING)}
-)
-RUN_STATE = _object(
+RUN_STATE = object_of(
     {
         "status": TEXT,
-        "suspended_node_id": _optional(TEXT),
-        "suspension_reason": _optional(TEXT),
-        "error_message": _optional(TEXT),
-        "execution_strategy": _optional(TEXT),
+        "suspended_node_id": optional(TEXT),
+        "suspension_reason": optional(TEXT),
+        "error_message": optional(TEXT),
+        "execution_strategy": optional(TEXT),
         "is_resumable": FLAG,
     }
 )
 JOB_ID: Json = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
-RUN_BODY = _object(
+RUN_BODY = object_of(
     {},
     {
-        "params": _optional(MAPPING),
-        "stream": _optional(FLAG),
-        "job_id": _optional(JOB_ID),
-        "timeout": _optional({"type": "number", "exclusiveMinimum": 0}),
-        "background": _optional(FLAG),
-        "graph": _optional(GRAPH),
+        "params": optional(MAPPING),
+        "stream": optional(FLAG),
+        "job_id": optional(JOB_ID),
+        "timeout": optional({"type": "number", "exclusiveMinimum": 0}),
+        "background": optional(FLAG),
+        "graph": optional(GRAPH),
     },
 )
-RUN_ANSWER = _object(
+RUN_ANSWER = object_of(
     {
         "job_id": TEXT,
         "workflow_id": TEXT,
         "status": STATUS,
-        "outputs": _optional(MAPPING),
-        "error": _optional(TEXT),
+        "outputs": optional(MAPPING),
+        "error": optional(TEXT),
     },
-    {"duration": _optional(NUMBER), "results": MAPPING, "run_state": RUN_STATE},
+    {"duration": optional(NUMBER), "results": MAPPING, "run_state": RUN_STATE},
 )
-RUN_ERROR = _object(
+RUN_ERROR = object_of(
     {**ERROR["properties"]}, {"job_id": TEXT, "status": STATUS, "outputs": MAPPING}
 )
 RUN_ERROR["required"] = ERROR["required"]
-SHORT_JOB = _object(
+SHORT_JOB = object_of(
     {
         "job_id": TEXT,
         "status": {
@@ -97,11 +84,11 @@ SHORT_JOB = _object(
         "is_completed": FLAG,
     }
 )
-JOB = _object(
+JOB = object_of(
     {
         **dict.fromkeys(("id", "user_id", "workflow_id", "job_type"), TEXT),
         "status": STATUS,
-        "name": _optional(TEXT),
+        "name": optional(TEXT),
         "created_at": TEXT,
         **dict.fromkeys(
             (
@@ -114,38 +101,27 @@ JOB = _object(
                 "suspension_reason",
                 "execution_strategy",
             ),
-            _optional(TEXT),
+            optional(TEXT),
         ),
-        "cost": _optional(NUMBER),
+        "cost": optional(NUMBER),
         "is_resumable": FLAG,
-        "run_state": _optional(RUN_STATE),
-        **dict.fromkeys(("params", "result", "outputs"), _optional(MAPPING)),
+        "run_state": optional(RUN_STATE),
+        **dict.fromkeys(("params", "result", "outputs"), optional(MAPPING)),
         "progress": {"type": "number", "minimum": 0, "maximum": 1},
-        "duration": _optional(NUMBER),
+        "duration": optional(NUMBER),
         "etag": TEXT,
     }
 )
-JOB_LIST = _object(
-    {"jobs": _list(JOB), "next_start_key": _optional(TEXT), "next": _optional(TEXT)}
+JOB_LIST = object_of(
+    {"jobs": array_of(JOB), "next_start_key": optional(TEXT), "next": optional(TEXT)}
 )
-EVENTS = _object({"events": _list(MAPPING), "next": _optional(WHOLE)})
-INPUT_ANSWER = _object({"job_id": TEXT, "status": STATUS})
-NULL: Json = {"type": "null"}
+EVENTS = object_of({"events": array_of(MAPPING), "next": optional(WHOLE)})
+INPUT_ANSWER = object_of({"job_id": TEXT, "status": STATUS})
 STREAM = (200, "text/event-stream")
-
-
-def _query(name: str, schema: Json, description: str) -> OpenApiParameter:
-    return OpenApiParameter(name, schema, "query", description=description)
-
-
-def _header(name: str, description: str) -> OpenApiParameter:
-    return OpenApiParameter(name, TEXT, "header", description=description)
-
-
-LAST_EVENT_ID = _header("Last-Event-ID", "`<job id>:<number>`: send what follows it.")
+LAST_EVENT_ID = header("Last-Event-ID", "`<job id>:<number>`: send what follows it.")
 STREAM_QUERY = [
-    _query("done", FLAG, "End with `data: [DONE]`."),
-    _query(
+    query("done", FLAG, "End with `data: [DONE]`."),
+    query(
         "on_disconnect",
         {"type": "string", "enum": ["continue", "cancel"]},
         "What becomes of the job when the client leaves.",
@@ -153,15 +129,10 @@ STREAM_QUERY = [
 ]
 
 
-def _errors(*codes: int, schema: Json = ERROR) -> dict[Any, Json]:
-    everywhere: tuple[Any, ...] = (400, 401)
-    return dict.fromkeys((*everywhere, *codes), schema)
-
-
 RUN = extend_schema(
     request={"application/json": RUN_BODY},
     parameters=[
-        _query("stream", FLAG, "Answer with events."),
+        query("stream", FLAG, "Answer with events."),
         LAST_EVENT_ID,
         *STREAM_QUERY,
     ],
@@ -169,7 +140,7 @@ RUN = extend_schema(
         200: RUN_ANSWER,
         STREAM: TEXT,
         202: RUN_ANSWER,
-        **_errors(404, 409, 413, 415, 500, 503, 504, schema=RUN_ERROR),
+        **errors(404, 409, 413, 415, 500, 503, 504, schema=RUN_ERROR),
     },
 )
 
@@ -177,72 +148,59 @@ RUN = extend_schema(
 def _command(answer: Json, body: Json | None = None) -> Any:
     return extend_schema(
         request=None if body is None else {"application/json": body},
-        responses={200: answer, **_errors(404, 409, 413, 415, 503)},
+        responses={200: answer, **errors(404, 409, 413, 415, 503)},
     )
 
 
 _TARGET = {"input": TEXT}
-_HANDLE = {"handle": _optional(TEXT)}
+_HANDLE = {"handle": optional(TEXT)}
 VIEWS: dict[str, dict[str, Any]] = {
     "run_views.RunWorkflow": {"post": RUN},
     "run_views.JobStream": {
         "get": extend_schema(
             parameters=[LAST_EVENT_ID, *STREAM_QUERY],
-            responses={STREAM: TEXT, **_errors(404)},
+            responses={STREAM: TEXT, **errors(404)},
         )
     },
     "job_views.JobCollection": {
         "get": extend_schema(
             operation_id="api_jobs_list",
             parameters=[
-                _query("workflow_id", TEXT, "Runs of one workflow."),
-                _query("status", {"type": "string", "enum": list(STATUSES)}, "State."),
-                _query("limit", WHOLE, "Rows of a page, 1 to 500."),
-                _query("start_key", TEXT, "`next_start_key` of the page before."),
-                _query("cursor", TEXT, "The same as `start_key`."),
+                query("workflow_id", TEXT, "Runs of one workflow."),
+                query("status", {"type": "string", "enum": list(STATUSES)}, "State."),
+                query("limit", WHOLE, "Rows of a page, 1 to 500."),
+                query("start_key", TEXT, "`next_start_key` of the page before."),
+                query("cursor", TEXT, "The same as `start_key`."),
             ],
-            responses={200: JOB_LIST, **_errors(422)},
+            responses={200: JOB_LIST, **errors(422)},
         )
     },
     "job_views.RunningJobs": {
-        "get": extend_schema(responses={200: _list(SHORT_JOB), 401: ERROR})
+        "get": extend_schema(responses={200: array_of(SHORT_JOB), 401: ERROR})
     },
     "job_views.JobDetail": {
-        "get": extend_schema(responses={200: JOB, **_errors(404)}),
-        "delete": extend_schema(responses={200: NULL, **_errors(404, 409, 503)}),
+        "get": extend_schema(responses={200: JOB, **errors(404)}),
+        "delete": extend_schema(responses={200: NULL, **errors(404, 409, 503)}),
     },
     "job_views.JobEvents": {
         "get": extend_schema(
             parameters=[
-                _query("after", WHOLE, "Events with a higher number."),
-                _query("limit", WHOLE, "Events of a page, 1 to 500."),
+                query("after", WHOLE, "Events with a higher number."),
+                query("limit", WHOLE, "Events of a page, 1 to 500."),
             ],
-            responses={200: EVENTS, **_errors(404, 422)},
+            responses={200: EVENTS, **errors(404, 422)},
         )
     },
     "control_views.CancelJob": {"post": _command(SHORT_JOB)},
     "control_views.PauseJob": {"post": _command(JOB)},
-    "control_views.ResumeJob": {"post": _command(JOB, _object({}, {"data": ANY}))},
+    "control_views.ResumeJob": {"post": _command(JOB, object_of({}, {"data": ANY}))},
     "control_views.JobInput": {
-        "post": _command(INPUT_ANSWER, _object(_TARGET, {"value": ANY, **_HANDLE}))
+        "post": _command(INPUT_ANSWER, object_of(_TARGET, {"value": ANY, **_HANDLE}))
     },
     "control_views.JobInputEnd": {
-        "post": _command(INPUT_ANSWER, _object(_TARGET, _HANDLE))
+        "post": _command(INPUT_ANSWER, object_of(_TARGET, _HANDLE))
     },
 }
 
 
-class _Described(OpenApiViewExtension):  # type: ignore[no-untyped-call]
-    """A view whose methods are described in ``VIEWS``."""
-
-    methods: Json
-
-    def view_replacement(self) -> Any:
-        """Return the view with its descriptions; the served one stays as it is."""
-        view: Any = self.target
-        return extend_schema_view(**self.methods)(type(view.__name__, (view,), {}))
-
-
-for _name, _methods in VIEWS.items():
-    _members = {"target_class": f"jobs.api.{_name}", "methods": _methods}
-    type(_name, (_Described,), _members)
+describe_views("jobs.api", VIEWS)

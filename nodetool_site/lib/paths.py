@@ -18,9 +18,18 @@ def both(route: str, view: Callable[..., Any], name: str | None = None) -> URLPa
     pieces = []
     end = 0
     for parameter in _PARAMETER.finditer(route):
-        pieces.append(re.escape(route[end : parameter.start()]))
+        pieces.append(_literal(route[end : parameter.start()]))
         kind = _KINDS[parameter["kind"] or "str"]
         pieces.append(f"(?P<{parameter['name']}>{kind})")
         end = parameter.end()
-    pieces.append(re.escape(route[end:]))
+    pieces.append(_literal(route[end:]))
     return re_path(f"^{''.join(pieces)}/?$", view, name=name)
+
+
+def _literal(text: str) -> str:
+    """Return a pattern that matches ``text``, as readable as it can be.
+
+    A dash means nothing outside of a set, and the escaped one shows in the API's
+    description.
+    """
+    return re.escape(text).replace(r"\-", "-")

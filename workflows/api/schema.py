@@ -1,0 +1,202 @@
+"""How the API's schema speaks of stored workflows and node types.
+
+Apart from the views, because drf-spectacular takes its time to import. Importing this
+module is enough: extensions register themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+
+from nodetool_site.lib.api_schema import (
+    FLAG,
+    GRAPH,
+    MAPPING,
+    NULL,
+    TEXT,
+    WHOLE,
+    Json,
+    array_of,
+    describe_views,
+    errors,
+    object_of,
+    optional,
+    query,
+)
+from workflows.documents import DOCUMENT_FIELDS
+from workflows.models import Access
+
+ACCESS: Json = {"type": "string", "enum": list(Access.values)}
+_SAID = {
+    "name": TEXT,
+    "access": ACCESS,
+    "description": TEXT,
+    "tags": optional(array_of(TEXT)),
+    "graph": GRAPH,
+    "settings": optional(MAPPING),
+}
+_DERIVED = {
+    **dict.fromkeys(("id", "created_at", "updated_at", "etag"), TEXT),
+    "input_schema": optional(MAPPING),
+    "output_schema": optional(MAPPING),
+    "required_providers": optional(array_of(TEXT)),
+    "required_models": optional(array_of(MAPPING)),
+}
+WORKFLOW = object_of(
+    {
+        name: _SAID.get(name) or _DERIVED.get(name) or optional(TEXT)
+        for name in DOCUMENT_FIELDS
+    }
+)
+WORKFLOW_LIST = object_of(
+    {"next": optional(TEXT), "workflows": array_of(WORKFLOW)}, {"total": WHOLE}
+)
+# What the server derives itself is not read.
+WORKFLOW_REQUEST = object_of(
+    {"name": TEXT, "access": ACCESS, "graph": GRAPH},
+    {
+        **dict.fromkeys(
+            (
+                "description",
+                "thumbnail",
+                "thumbnail_url",
+                "tool_name",
+                "package_name",
+                "path",
+                "run_mode",
+                "workspace_id",
+                "html_app",
+            ),
+            optional(TEXT),
+        ),
+        "tags": optional(array_of(TEXT)),
+        "settings": optional(MAPPING),
+    },
+)
+PROBLEM = object_of(
+    {
+        "node_id": optional(TEXT),
+        "edge_id": optional(TEXT),
+        "property": optional(TEXT),
+        "severity": {"type": "string", "enum": ["error", "warning"]},
+        "message": TEXT,
+        "cure": optional(TEXT),
+    }
+)
+NODE_TYPE = object_of(
+    {
+        **dict.fromkeys(
+            ("title", "description", "namespace", "node_type", "layout"), TEXT
+        ),
+        **dict.fromkeys(
+            (
+                "is_dynamic",
+                "is_streaming_output",
+                "expose_as_tool",
+                "supports_dynamic_outputs",
+            ),
+            FLAG,
+        ),
+    },
+    {
+        "properties": array_of(MAPPING),
+        "outputs": array_of(MAPPING),
+        "is_available": FLAG,
+        "unavailable_reason": TEXT,
+    },
+)
+TOOL = object_of({"name": TEXT, "tool_name": optional(TEXT), "description": TEXT})
+
+PAGE = [
+    query("limit", WHOLE, "Rows of a page, 1 to 500."),
+    query("cursor", TEXT, "`next` of the page before."),
+    query(
+        "columns", TEXT, "The fields to fill, comma-separated; the others are empty."
+    ),
+]
+
+
+def _reads(answer: Json, *codes: int, parameters: Any = ()) -> Any:
+    return extend_schema(
+        parameters=list(parameters), responses={200: answer, **errors(*codes)}
+    )
+
+
+def _writes(body: Json, answer: Json, *codes: int, parameters: Any = ()) -> Any:
+    return extend_schema(
+        request={"application/json": body},
+        parameters=list(parameters),
+        responses={200: answer, **errors(404, 413, 422, *codes)},
+    )
+
+
+describe_views(
+    "workflows.api",
+    {
+        "views.WorkflowCollection": {
+            "get": _reads(
+                WORKFLOW_LIST,
+                422,
+                parameters=[*PAGE, query("run_mode", TEXT, "Only those of this mode.")],
+            ),
+            "post": _writes(
+                WORKFLOW_REQUEST,
+                WORKFLOW,
+                parameters=[
+                    query("from_example_package", TEXT, "Start from this example."),
+                    query("from_example_name", TEXT, "Its name."),
+                ],
+            ),
+        },
+        "views.WorkflowDetail": {
+            "get": _reads(WORKFLOW, 404),
+            "put": _writes(WORKFLOW_REQUEST, WORKFLOW),
+            "delete": _reads(NULL, 404),
+        },
+        "views.WorkflowNames": {
+            "get": _reads({"type": "object", "additionalProperties": TEXT})
+        },
+        "views.WorkflowTools": {
+            "get": _reads(
+                object_of({"next": optional(TEXT), "workflows": array_of(TOOL)}),
+                422,
+                parameters=PAGE,
+            )
+        },
+        "views.PublicCollection": {"get": _reads(WORKFLOW_LIST, 422, parameters=PAGE)},
+        "views.PublicDetail": {"get": _reads(WORKFLOW, 404)},
+        "views.WorkflowValidation": {
+            "post": _writes(
+                object_of({"graph": GRAPH}),
+                object_of({"valid": FLAG, "problems": array_of(PROBLEM)}),
+            )
+        },
+        "views.ExampleCollection": {"get": _reads(WORKFLOW_LIST)},
+        "views.ExampleSearch": {
+            "get": _reads(
+                WORKFLOW_LIST, parameters=[query("query", TEXT, "What they speak of.")]
+            )
+        },
+        "views.ExampleDetail": {"get": _reads(WORKFLOW, 404)},
+        "node_views.NodeMetadata": {
+            "get": _reads(
+                array_of(NODE_TYPE),
+                404,
+                422,
+                parameters=[
+                    query("node_type", TEXT, "Only this type."),
+                    query("namespace", TEXT, "How their names begin."),
+                    query("query", TEXT, "What they speak of."),
+                    query("limit", WHOLE, "How many at most."),
+                    query(
+                        "fields",
+                        {"type": "string", "enum": ["full", "slim"]},
+                        "Whether with properties and outputs.",
+                    ),
+                ],
+            )
+        },
+    },
+)
