@@ -28,6 +28,7 @@ from jobs.api.documents import gap_event, terminal_event
 from jobs.api.reads import read_job
 from jobs.errors import InvalidJobRequest
 from jobs.feed import Page, Reader
+from jobs.frame_rate import FrameRate
 from jobs.socket_codec import InvalidFrame, decode, encode, encode_page
 from nodetool_site.lib import scopes
 from nodetool_site.lib.db import db
@@ -44,8 +45,11 @@ Refuse: TypeAlias = Callable[[str, Message, str], Message]
 
 MAX_SUBSCRIPTIONS = 1000
 MAX_QUEUED_REPLIES = 256
+LAST_WORDS_S = 1.0
+CLOSE_POLICY = 1008
 OUTAGE_S = 0.5
 FRAMES_EXTENSION = "nodetool.frames"
+RATE_LIMITED = "rate_limited"
 NO_COMMAND = (
     "All messages must include a 'command' field. Use 'chat_message' command for chat."
 )
@@ -235,6 +239,16 @@ class Session:
             if not await self._write_pages():
                 await self._wake.wait()
 
+    async def say_last(self, message: Message) -> None:
+        """Send what is queued and one message more, if the client takes them at once.
+
+        To be called when ``write`` has ended.
+        """
+        self.send(message)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self._write_replies()
+
     async def _write_replies(self) -> None:
         while self._replies:
             replies = list(self._replies)
@@ -337,20 +351,33 @@ class CommandConsumer(AsyncConsumer):  # type: ignore[misc] # Channels is untype
         session = Session(scope, send, self.table)
         writing = asyncio.create_task(session.write())
         try:
-            await self._read(receive, session, writing)
+            is_too_fast = await self._read(receive, session, writing)
         finally:
             session.close()
             writing.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await writing
+        if is_too_fast:
+            await session.say_last({"error": RATE_LIMITED})
+            await send(
+                {
+                    "type": "websocket.close",
+                    "code": CLOSE_POLICY,
+                    "reason": RATE_LIMITED,
+                }
+            )
 
     async def _read(
         self, receive: Any, session: Session, writing: asyncio.Task[None]
-    ) -> None:
+    ) -> bool:
+        """Handle frames until the socket closes; True if there were too many."""
+        rate = FrameRate()
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
-                return
+                return False
+            if not rate.allows():
+                return True
             frame = message.get("text")
             await session.on_frame(message.get("bytes") if frame is None else frame)
             if writing.done():

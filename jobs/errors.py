@@ -1,6 +1,6 @@
 """What can go wrong with a job, seen from outside a run."""
 
-from nodetool_site.lib.errors import BadRequest, Conflict, NotFound
+from nodetool_site.lib.errors import BadRequest, Conflict, NotFound, TooManyRequests
 
 
 class JobNotFound(NotFound):
@@ -21,3 +21,10 @@ class InvalidInput(Conflict):
 
 class InvalidJobRequest(BadRequest):
     """The request to run something cannot be read."""
+
+
+class TooManyJobs(TooManyRequests):
+    """The owner has as many live or waiting jobs as one user may."""
+
+    default_message = "Too many running jobs"
+    default_retry_after_s = 5

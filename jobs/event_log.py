@@ -74,6 +74,7 @@ class JobLog:
     """
 
     give_up_s = GIVE_UP_S
+    creator = ""
 
     def __init__(
         self,

@@ -89,10 +89,12 @@ class Operation(Protocol):
     """A piece of work for the writer. ``apply_all`` may run more than once.
 
     ``job_id`` names the row it changes, or is ``""``. A group goes by these ids: two
-    processes that change the same jobs never wait for each other.
+    processes that change the same jobs never wait for each other. ``creator`` is the
+    owner of a job that is to be created, whose jobs are counted and locked, or ``""``.
     """
 
     job_id: str
+    creator: str
 
     give_up_s: float
 
@@ -126,8 +128,10 @@ class Request(Generic[T]):
         on_failure: Callable[[], None] | None = None,
         *,
         job_id: str = "",
+        creator: str = "",
     ) -> None:
         self.job_id = job_id
+        self.creator = creator
         self._statements = statements
         self._on_commit = on_commit
         self._on_failure = on_failure
@@ -167,6 +171,7 @@ class ThreadRequest(Generic[T]):
     """An operation with one answer, waited for by a thread."""
 
     give_up_s = 2.0
+    creator = ""
 
     def __init__(
         self, statements: Callable[[Any], T], on_commit: OnCommit | None, job_id: str
@@ -216,16 +221,20 @@ class LogWriter:
         on_failure: Callable[[], None] | None = None,
         *,
         job_id: str = "",
+        creator: str = "",
     ) -> T:
         """Run ``statements(cursor)`` in a group commit and return its answer.
 
-        ``job_id``: the stored job that they change, if they do. A caller that is
-        cancelled stops waiting; what it asked for happens anyway.
+        ``job_id``: the stored job that they change, if they do. ``creator``: the user
+        for whom they create one, if they do. A caller that is cancelled stops waiting;
+        what it asked for happens anyway.
 
         Raises:
             Unavailable: the database did not answer in 2 s.
         """
-        request = Request(statements, on_commit, on_failure, job_id=job_id)
+        request = Request(
+            statements, on_commit, on_failure, job_id=job_id, creator=creator
+        )
         self.put(request)
         return await request.future
 
@@ -314,7 +323,7 @@ class LogWriter:
             attempt += 1
 
     def _try(self, group: list[Operation], deliveries: Deliveries) -> Exception | None:
-        in_order = sorted(group, key=lambda operation: operation.job_id)
+        in_order = sorted(group, key=_lock_order)
         try:
             share = max(MIN_SHARE, MAX_GROUP_EVENTS // len(group))
             if len(group) == 1:
@@ -352,6 +361,11 @@ class LogWriter:
                 )
         deliveries.send()
         return remaining
+
+
+def _lock_order(operation: Operation) -> tuple[bool, str, str]:
+    """Users first, then jobs, each in the order of their ids: see ``Operation``."""
+    return operation.creator == "", operation.creator, operation.job_id
 
 
 def _is_outage(error: Exception) -> bool:

@@ -108,8 +108,9 @@ class Job(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"], name="job_newest"),
+            # With the owner: their live jobs are counted whenever one is created.
             models.Index(
-                fields=["status"],
+                fields=["status", "owner"],
                 name="job_live",
                 condition=models.Q(
                     status__in=["scheduled", "running", "paused", "suspended"]

@@ -10,18 +10,27 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
 from jobs import broadcast, commands, dispatch, feed, inputs, process, settlement
 from jobs.claims import Claim, first_batches
-from jobs.errors import InvalidInput, InvalidTransition, JobIdTaken, JobNotFound
+from jobs.creation import Caps, NewJob, insert_job, is_over_caps
+from jobs.errors import (
+    InvalidInput,
+    InvalidTransition,
+    JobIdTaken,
+    JobNotFound,
+    TooManyJobs,
+)
 from jobs.executor import CANCELLED_BY_USER
 from jobs.log_writer import Deliveries, writer
 from jobs.models import TERMINAL, Command, Status
 from jobs.requests import JobRequest
 from jobs.settlement import Ending
-from jobs.statements import ClaimedJob, NewJob, insert_job
+from jobs.statements import ClaimedJob
+from nodetool_site.lib import rate_limits
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import ApplicationError, Unavailable
 from workflows.engine.events import encode_value
@@ -72,8 +81,11 @@ async def create_job(
         WorkflowNotFound: no workflow of that id that the caller may run.
         JobIdTaken: the id was used with another payload, or by another user.
         NodesNotAllowed: the request's own graph has a node that the mode leaves out.
+        TooManyJobs: the caller has as many live or waiting jobs as they may.
+        TooManyRequests: the caller starts too many runs a minute.
         Unavailable: the database, or with ``must_start`` the broker, does not answer.
     """
+    await rate_limits.check_run(owner_id)
     check_brought_graph(request.graph)
     host = process.host()
     is_reserved = host is not None and host.try_reserve()
@@ -88,6 +100,7 @@ async def create_job(
         execution_strategy=request.execution_strategy,
         created_at=timezone.now(),
         worker_id=host.worker_id if host is not None and is_reserved else "",
+        caps=_caps(),
     )
 
     def release() -> None:
@@ -105,15 +118,12 @@ async def create_job(
             _offer(request.job_id, must_start=must_start)
 
     answer = await writer.request(
-        lambda cursor: _create(cursor, new), on_commit, release
+        lambda cursor: _create(cursor, new), on_commit, release, creator=owner_id
     )
-    if answer.state is None:
-        if answer.is_taken:
-            raise JobIdTaken("job_id already used")
-        raise WorkflowNotFound(request.workflow_id)
-    if must_start and answer.state.is_new and dispatch.is_remote():
+    state = answer.found(request.workflow_id)
+    if must_start and state.is_new and dispatch.is_remote():
         await _ring_or_cancel(request.job_id)
-    return answer.state
+    return state
 
 
 async def cancel_job(owner_id: str, job_id: str) -> JobState:
@@ -241,6 +251,22 @@ class _Created:
     state: JobState | None
     claim: Claim | None = None
     is_taken: bool = False
+    is_refused: bool = False
+
+    def found(self, workflow_id: str) -> JobState:
+        """The job. Raises as ``create_job`` where there is none."""
+        if self.state is not None:
+            return self.state
+        if self.is_taken:
+            raise JobIdTaken("job_id already used")
+        if self.is_refused:
+            raise TooManyJobs
+        raise WorkflowNotFound(workflow_id)
+
+
+def _caps() -> Caps:
+    live = settings.MAX_RUNNING_JOBS_PER_USER if rate_limits.users_differ() else 0
+    return Caps(live=live, waiting=settings.MAX_QUEUED_JOBS_PER_USER)
 
 
 def _create(cursor: Any, new: NewJob) -> _Created:
@@ -272,7 +298,7 @@ def _existing(cursor: Any, new: NewJob) -> _Created:
     cursor.execute(_EXISTING, (new.id,))
     row = cursor.fetchone()
     if row is None:
-        return _Created(None)
+        return _Created(None, is_refused=is_over_caps(cursor, new))
     owner_id, payload_hash, workflow_id, status, last_seq = row
     if owner_id != new.owner_id or payload_hash != new.payload_hash:
         return _Created(None, is_taken=True)

@@ -16,7 +16,7 @@ from jobs.requests import check_job_id, parse_job_request
 from jobs.run_state import wire_status
 from jobs.services import JobState
 from nodetool_site.lib.db import db
-from nodetool_site.lib.errors import ApplicationError
+from nodetool_site.lib.errors import ApplicationError, TooManyRequests
 from workflows.engine.events import JobUpdate
 from workflows.errors import WorkflowNotFound
 
@@ -32,8 +32,15 @@ async def run_job(session: Session, data: Message) -> Message | None:
         state = await services.create_job(session.user_id, request)
     except WorkflowNotFound:
         session.unfollow(request.job_id)
-        session.send({"message": "Job started", **ids, **_request_id(data)})
-        session.send(_failed(ids, f"Workflow {request.workflow_id} not found"))
+        _refuse(session, data, ids, f"Workflow {request.workflow_id} not found")
+        return None
+    except TooManyRequests as error:
+        if is_new_here:
+            session.unfollow(request.job_id)
+        existing = await services.get_state(session.user_id, request.job_id)
+        if existing is not None:  # it has not failed: only this request has
+            raise CommandError(error.message, **ids) from error
+        _refuse(session, data, ids, error.message)
         return None
     except BaseException as error:
         if is_new_here:
@@ -219,6 +226,12 @@ def _ids_of(state: JobState) -> Message:
 def _request_id(data: Message) -> Message:
     request_id = data.get("_request_id")
     return {"request_id": request_id} if request_id else {}
+
+
+def _refuse(session: Session, data: Message, ids: Message, error: str) -> None:
+    """Tell of a run that never was: watchers wait for a job's end, not for replies."""
+    session.send({"message": "Job started", **ids, **_request_id(data)})
+    session.send(_failed(ids, error))
 
 
 def _failed(ids: Message, error: str) -> Message:

@@ -22,27 +22,6 @@ from storage.job_assets import write_value_sync
 if TYPE_CHECKING:
     from jobs.event_log import JobLog, StatusChange
 
-_COLUMNS = (
-    "id, owner_id, workflow_id, name, job_type, execution_strategy, status, graph,"
-    " params, payload_hash, result, error, progress, last_seq, attempt, worker_id,"
-    " running_nodes, has_started_nodes, commands_taken, created_at, started_at"
-)
-_CONSTANT_TAIL = "'', '', 0, %s, %s, %s, '[]', %s, 0, %s, %s"
-
-# A saved workflow is read in the statement that creates the job: one round trip,
-# and the graph that runs is the graph that was checked for ownership.
-INSERT_SAVED = (
-    f"INSERT INTO jobs_job ({_COLUMNS})"  # noqa: S608 - constants only
-    " SELECT %s, %s, workflow.id, workflow.name, %s, %s, %s, workflow.graph, %s, %s, "
-    f"{_CONSTANT_TAIL} FROM workflows_workflow workflow"
-    " WHERE workflow.id = %s AND (workflow.owner_id = %s OR workflow.access = 'public')"
-    " ON CONFLICT (id) DO NOTHING RETURNING name, graph"
-)
-INSERT_INLINE = (
-    f"INSERT INTO jobs_job ({_COLUMNS})"  # noqa: S608 - constants only
-    f" VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {_CONSTANT_TAIL})"
-    " ON CONFLICT (id) DO NOTHING RETURNING name, graph"
-)
 CLAIM = (
     "UPDATE jobs_job SET status = 'running', worker_id = %s, attempt = attempt + 1,"
     " started_at = COALESCE(started_at, %s), last_seq = last_seq + 1"
@@ -118,22 +97,6 @@ class Move:
 
 
 @dataclass(slots=True, frozen=True)
-class NewJob:
-    """A row to be. ``graph`` is None where the saved workflow's is to run."""
-
-    id: str
-    owner_id: str
-    workflow_id: str
-    graph: str | None
-    params: str
-    payload_hash: str
-    job_type: str
-    execution_strategy: str
-    created_at: datetime
-    worker_id: str
-
-
-@dataclass(slots=True, frozen=True)
 class ClaimedJob:
     """A job that this process holds, and all it needs to run it.
 
@@ -163,57 +126,6 @@ def aware(value: Any) -> datetime:
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     return value if timezone.is_aware(value) else timezone.make_aware(value)
-
-
-def insert_job(cursor: Any, job: NewJob) -> tuple[str, str] | None:
-    """Insert the job; its name and graph, or None where no row came to be.
-
-    None means that the workflow does not exist for this owner, or that the id is taken.
-    A job with a ``worker_id`` is born claimed, as attempt 1 with its first event.
-    """
-    claimed = bool(job.worker_id)
-    status = "running" if claimed else "scheduled"
-    created = adapt(job.created_at)
-    tail = (
-        int(claimed),
-        int(claimed),
-        job.worker_id,
-        False,
-        created,
-        created if claimed else None,
-    )
-    kind = (job.job_type, job.execution_strategy, status)
-    if job.graph is None:
-        cursor.execute(
-            INSERT_SAVED,
-            (
-                job.id,
-                job.owner_id,
-                *kind,
-                job.params,
-                job.payload_hash,
-                *tail,
-                job.workflow_id,
-                job.owner_id,
-            ),
-        )
-    else:
-        cursor.execute(
-            INSERT_INLINE,
-            (
-                job.id,
-                job.owner_id,
-                job.workflow_id,
-                "",
-                *kind,
-                job.graph,
-                job.params,
-                job.payload_hash,
-                *tail,
-            ),
-        )
-    row: tuple[str, str] | None = cursor.fetchone()
-    return row
 
 
 def claim(cursor: Any, job_id: str, worker_id: str) -> ClaimedJob | None:

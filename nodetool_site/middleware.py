@@ -24,7 +24,7 @@ from rest_framework.exceptions import AuthenticationFailed
 
 from nodetool_site import auth
 from nodetool_site.admin_token import check_admin_token
-from nodetool_site.lib import origins, surfaces
+from nodetool_site.lib import origins, rate_limits, surfaces
 from nodetool_site.lib.errors import (
     ApplicationError,
     BadRequest,
@@ -32,6 +32,7 @@ from nodetool_site.lib.errors import (
     NotFound,
     error_response,
 )
+from storage.failed_attempts import address_of, network_of
 
 GetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
@@ -78,6 +79,8 @@ class ApiMiddleware:
             raise Forbidden("Requests from this origin are refused.")
         if surfaces.knows_callers(request.path_info):
             await _identify(request)
+            if rate_limits.users_differ():
+                await _count(request)
         refused = surfaces.refusal(request.path_info)
         if refused:
             raise NotFound if refused == 404 else Forbidden(_mode_refusal())
@@ -129,6 +132,21 @@ async def _identify(request: HttpRequest) -> None:
             raise
         request.identity = None  # type: ignore[attr-defined]
         request.authentication_error = error  # type: ignore[attr-defined]
+
+
+async def _count(request: HttpRequest) -> None:
+    """Count a request against its user, or its address; a probe counts for nobody.
+
+    Raises:
+        TooManyRequests: there were too many within a minute.
+    """
+    if surfaces.is_probe(request.path_info):
+        return
+    identity = request.identity  # type: ignore[attr-defined]
+    if identity is not None:
+        await rate_limits.check_request(f"user {identity.user_id}")
+    else:
+        await rate_limits.check_request(f"address {network_of(address_of(request))}")
 
 
 class _PagesOnly:

@@ -7,6 +7,7 @@ from jobs.consumers import CommandConsumer
 from jobs.socket_commands import COMMANDS as JOB_COMMANDS
 from jobs.socket_reads import READS
 from nodetool_site.auth import SocketAuthentication
+from nodetool_site.connection_cap import ConnectionCap
 from nodetool_site.lib import surfaces
 from nodetool_site.lib.asgi_types import App, Receive, Scope, Send
 from nodetool_site.lib.origins import may_open_socket
@@ -32,7 +33,10 @@ class SocketRouter:
     """
 
     def __init__(self, apps: dict[str, App]) -> None:
-        self.apps = {path: SocketAuthentication(app) for path, app in apps.items()}
+        cap = ConnectionCap()
+        self.apps = {
+            path: SocketAuthentication(cap.around(app)) for path, app in apps.items()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one socket."""

@@ -44,6 +44,7 @@ class LoginForm(AdminAuthenticationForm):
         address = address_of(self.request)
         wait = failed_attempts.retry_after_s(address, settings.AUTH_FAILURES_PER_MINUTE)
         if wait:
+            self.request.sign_in_wait_s = wait  # type: ignore[attr-defined]
             raise ValidationError(f"Too many failed attempts; wait {wait} seconds.")
         try:
             return super().clean()
@@ -52,6 +53,17 @@ class LoginForm(AdminAuthenticationForm):
             raise
 
 
+def sign_in(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    """The admin's own page; 429 where the address has failed too often."""
+    response = admin_login(request, extra_context)
+    if wait := getattr(request, "sign_in_wait_s", 0):
+        response.status_code = 429
+        response["Retry-After"] = str(wait)
+    return response
+
+
+admin_login = admin.site.login
+admin.site.login = sign_in  # type: ignore[method-assign]
 admin.site.login_form = LoginForm
 admin.site.site_header = admin.site.site_title = "NodeTool"
 admin.site.index_title = "Administration"

@@ -33,13 +33,13 @@ class FailedAttempts:
         """Return how many seconds ``address`` has to wait; 0 if it may try."""
         if not self._windows or limit <= 0:
             return 0
-        start, failures = self._windows.get(_network(address), (0.0, 0))
+        start, failures = self._windows.get(network_of(address), (0.0, 0))
         rest = start + WINDOW_S - time.monotonic()
         return max(0, math.ceil(rest)) if failures >= limit else 0
 
     def record(self, address: str) -> None:
         """Count one failure."""
-        network, now = _network(address), time.monotonic()
+        network, now = network_of(address), time.monotonic()
         with self._lock:
             start, failures = self._windows.pop(network, (now, 0))
             if now - start >= WINDOW_S:
@@ -80,7 +80,7 @@ def client_address(scope: Mapping[str, Any]) -> str:
     return str(client[0]) if client else ""
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """Return what is counted: an IPv4 address, or the /64 that one IPv6 user owns."""
     if ":" not in address:
         return address

@@ -133,6 +133,13 @@ class ValidationFailed(ApplicationError):
         self.problems = problems
 
 
+class TooManyRequests(ApplicationError):
+    """The caller has to wait; ``retry_after_s`` tells how long."""
+
+    status = 429
+    default_message = "Too many requests"
+
+
 class Unavailable(ApplicationError):
     """A part that is needed does not answer at the moment."""
 

@@ -131,6 +131,11 @@ def knows_callers(path: str) -> bool:
     return not is_page(path) or path.startswith(STORAGE_PREFIX)
 
 
+def is_probe(path: str) -> bool:
+    """Tell whether a path only tells that the server is alive."""
+    return path.rstrip("/") in PUBLIC
+
+
 def is_public(method: str, path: str) -> bool:
     """Tell whether a request without a credential reaches its view.
 

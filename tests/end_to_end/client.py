@@ -74,6 +74,8 @@ class ApiClient:
     base_url: str
     token: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    # Of this machine, from which the requests come; any of 127.0.0.0/8 will do.
+    address: str = ""
 
     async def __aenter__(self) -> Self:
         headers = dict(self.headers)
@@ -81,7 +83,9 @@ class ApiClient:
             headers["Authorization"] = f"Bearer {self.token}"
         self.session = aiohttp.ClientSession(
             headers=headers,
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(
+                limit=0, local_addr=(self.address, 0) if self.address else None
+            ),
             timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
             read_bufsize=2**20,
         )

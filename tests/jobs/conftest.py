@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from jobs import feed, process
 from jobs.claims import first_batches
+from jobs.creation import NewJob, insert_job
 from jobs.event_log import JobLog
 from jobs.log_writer import writer
-from jobs.statements import ClaimedJob, NewJob, insert_job
+from jobs.statements import ClaimedJob
 from storage.api_tokens import issue_token, verified_tokens
 from storage.ids import new_id
 from storage.models import User

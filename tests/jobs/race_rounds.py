@@ -20,12 +20,12 @@ from django.utils import timezone
 
 from jobs import event_log, feed, services, settlement
 from jobs.claims import Claim, claim_job
+from jobs.creation import NewJob, insert_job
 from jobs.errors import JobNotFound
 from jobs.event_log import Fenced, JobLog
 from jobs.log_writer import LogWriter
 from jobs.models import TERMINAL, EventBatch, Job, Status
 from jobs.settlement import Ending
-from jobs.statements import NewJob, insert_job
 from storage.ids import new_id
 from storage.models import User
 from tests.end_to_end.checker import EventChecker

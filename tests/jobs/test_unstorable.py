@@ -6,12 +6,13 @@ import pytest
 
 from jobs import feed, statements
 from jobs.claims import first_batches
+from jobs.creation import insert_job
 from jobs.executor import Attempt
 from jobs.log_writer import writer
 from jobs.models import Job, Status
 from jobs.ports import make_context
 from jobs.settlement import Ending, end_job
-from jobs.statements import ClaimedJob, insert_job
+from jobs.statements import ClaimedJob
 from nodetool_site.lib.process_pool import BlockingPool
 from tests.jobs.conftest import read_all
 from tests.jobs.graphs import hello
