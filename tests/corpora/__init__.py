@@ -1,0 +1,1 @@
+"""What hostile callers send, made by the tests, beside what must go on working."""
