@@ -6,10 +6,12 @@ from here on: a header may hold any of them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any, ClassVar, TypeAlias
+import asyncio
+from collections.abc import Iterable
+from typing import ClassVar, TypeAlias
 from urllib.parse import unquote_to_bytes
 
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
@@ -18,25 +20,29 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from nodetool_site.lib import scopes
+from nodetool_site.lib.asgi_types import App, Message, Receive, Scope, Send
 from nodetool_site.lib.db import db
-from nodetool_site.lib.errors import Unauthorized
-from storage import api_tokens
+from nodetool_site.lib.errors import Unauthorized, Unavailable
+from storage import api_tokens, supabase
 from storage.failed_attempts import address_of, client_address, failed_attempts
 from storage.identity import (
     DEFAULT_IDENTITY,
+    SUPABASE,
     Identity,
     auth_provider,
     is_enforced,
     knows_api_tokens,
 )
+from storage.leases import Lease, leases
 from storage.static_token import is_static_token, static_tokens
 
-Scope: TypeAlias = MutableMapping[str, Any]
 RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 HTTP_QUERY = (b"api_key",)
 SOCKET_QUERY = (b"api_key", b"token")
-CLOSE_POLICY = 1008
+API_TOKEN_START = api_tokens.TOKEN_PREFIX.encode()
+INVALID = {"static": "Invalid static token", SUPABASE: "Invalid Supabase token"}
+CLOSE_POLICY, CLOSE_FAULT = 1008, 1011
 
 
 class AuthenticationFailed(exceptions.AuthenticationFailed):
@@ -88,6 +94,7 @@ async def authenticate(
 
     Raises:
         AuthenticationFailed: no credential, a wrong one, or too many of them.
+        Unavailable: who vouches for callers does not answer.
     """
     if not is_enforced():
         return DEFAULT_IDENTITY
@@ -101,6 +108,16 @@ async def authenticate_socket(scope: Scope) -> Identity:
         return DEFAULT_IDENTITY
     token = find_token(scope["headers"], scope["query_string"], SOCKET_QUERY)
     return await _verify(token, client_address(scope))
+
+
+async def verify_token(token: bytes, address: str) -> Identity:
+    """Return whom a token stands for that came in no header.
+
+    Raises:
+        AuthenticationFailed: as ``authenticate`` does.
+        Unavailable: who vouches for callers does not answer.
+    """
+    return await _verify(token, address)
 
 
 async def identify(request: HttpRequest, *, allow_query: bool = False) -> Identity:
@@ -135,14 +152,13 @@ def find_token(
     """Return the token of the first source that holds one.
 
     The header comes first, then the query in the order of ``query_names``. Another
-    scheme than Bearer and a malformed header count as missing.
+    scheme than Bearer, a malformed header and two of them count as missing.
     """
-    for name, value in headers:
-        if name == b"authorization":
-            words = value.split()
-            if len(words) == 2 and words[0].lower() == b"bearer":
-                return words[1]
-            break
+    given = [value for name, value in headers if name == b"authorization"]
+    if len(given) == 1:
+        words = given[0].split()
+        if len(words) == 2 and words[0].lower() == b"bearer":
+            return words[1]
     for wanted in query_names:
         for pair in query.split(b"&"):
             name, _, value = pair.partition(b"=")
@@ -153,9 +169,20 @@ def find_token(
 
 async def _verify(token: bytes | None, address: str) -> Identity:
     identity = _verify_in_memory(token, address)
-    if identity is None and token is not None and knows_api_tokens():
-        identity = await db(api_tokens.look_up, token)
+    if identity is None and token is not None:
+        identity = await _look_further(token)
     return _settle(identity, address)
+
+
+async def _look_further(token: bytes) -> Identity | None:
+    """Return whom a token stands for that is not in memory, None if it is nobody.
+
+    Raises:
+        Unavailable: who knows does not answer.
+    """
+    if auth_provider() == SUPABASE and not token.startswith(API_TOKEN_START):
+        return await supabase.current().identify(token)
+    return await db(api_tokens.look_up, token) if knows_api_tokens() else None
 
 
 def _verify_in_memory(token: bytes | None, address: str) -> Identity | None:
@@ -175,9 +202,7 @@ def _verify_in_memory(token: bytes | None, address: str) -> Identity | None:
 def _settle(identity: Identity | None, address: str) -> Identity:
     if identity is None:
         failed_attempts.record(address)
-        raise InvalidCredential(
-            "Invalid static token" if auth_provider() == "static" else None
-        )
+        raise InvalidCredential(INVALID.get(auth_provider()))
     return identity
 
 
@@ -209,8 +234,8 @@ def _identify_in_place(request: HttpRequest) -> Identity:
     token = find_token(_raw_headers(request), b"", ())
     address = address_of(request)
     identity = _verify_in_memory(token, address)
-    if identity is None and token is not None and knows_api_tokens():
-        identity = api_tokens.look_up(token)
+    if identity is None and token is not None:
+        identity = async_to_sync(_look_further)(token)
     identity = _settle(identity, address)
     _check_scopes(identity, request)
     return identity
@@ -227,31 +252,66 @@ class SocketAuthentication:
     Browsers get no status from a refused handshake, but they do get a close code.
     """
 
-    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+    def __init__(self, app: App) -> None:
         self.app = app
 
-    async def __call__(
-        self,
-        scope: Scope,
-        receive: Callable[[], Awaitable[Mapping[str, Any]]],
-        send: Callable[[dict[str, Any]], Awaitable[None]],
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one socket."""
         try:
             identity = await authenticate_socket(scope)
         except AuthenticationFailed as error:
-            await receive()
-            offered = scope.get("subprotocols") or [None]
-            await send({"type": "websocket.accept", "subprotocol": offered[0]})
+            await _refuse(scope, receive, send, CLOSE_POLICY, error.close_reason)
+        except Unavailable as error:
+            await _refuse(scope, receive, send, CLOSE_FAULT, error.message)
+        else:
+            await self._serve({**scope, "identity": identity}, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the socket for as long as what opened it holds."""
+        closing: list[asyncio.Task[None]] = []
+
+        async def close() -> None:
+            reason = "Authentication expired or revoked"
             await send(
-                {
-                    "type": "websocket.close",
-                    "code": CLOSE_POLICY,
-                    "reason": error.close_reason,
-                }
+                {"type": "websocket.close", "code": CLOSE_POLICY, "reason": reason}
             )
+
+        lease = leases.open(
+            scope["identity"],
+            on_end=lambda: closing.append(asyncio.ensure_future(close())),
+        )
+        if lease is None:
+            await self.app(scope, receive, send)
             return
-        await self.app({**scope, "identity": identity}, receive, send)
+        try:
+            await self.app(scope, *_guarded(lease, receive, send))
+        finally:
+            leases.close(lease)
+
+
+def _guarded(lease: Lease, receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """Return both ways of a socket: shut, each way, once the lease is over."""
+
+    async def receive_while_open() -> Message:
+        message = await receive()
+        if lease.is_over:
+            return {"type": "websocket.disconnect", "code": CLOSE_POLICY}
+        return message
+
+    async def send_while_open(message: Message) -> None:
+        if not lease.is_over:
+            await send(message)
+
+    return receive_while_open, send_while_open
+
+
+async def _refuse(
+    scope: Scope, receive: Receive, send: Send, code: int, reason: str
+) -> None:
+    await receive()
+    offered = scope.get("subprotocols") or [None]
+    await send({"type": "websocket.accept", "subprotocol": offered[0]})
+    await send({"type": "websocket.close", "code": code, "reason": reason})
 
 
 def check_start(*, is_desktop: bool) -> list[str]:
@@ -262,9 +322,12 @@ def check_start(*, is_desktop: bool) -> list[str]:
     """
     if not is_enforced():
         return []
-    if not static_tokens().is_weak:
-        return []
-    problem = "SERVER_AUTH_TOKEN is shorter than 16 characters"
-    if is_desktop:
-        return [f"{problem}: anybody may guess it."]
-    raise ImproperlyConfigured(f"{problem}; choose a longer one.")
+    warnings = []
+    if auth_provider() == SUPABASE:
+        warnings += supabase.check_settings(is_desktop=is_desktop)
+    if static_tokens().is_weak:
+        problem = "SERVER_AUTH_TOKEN is shorter than 16 characters"
+        if not is_desktop:
+            raise ImproperlyConfigured(f"{problem}; choose a longer one.")
+        warnings.append(f"{problem}: anybody may guess it.")
+    return warnings

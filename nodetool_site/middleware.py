@@ -30,6 +30,7 @@ from nodetool_site.lib.errors import (
     BadRequest,
     Forbidden,
     NotFound,
+    Unavailable,
     error_response,
 )
 from storage.failed_attempts import address_of, network_of
@@ -121,13 +122,17 @@ async def _identify(request: HttpRequest) -> None:
     """Set ``request.identity``; on public paths a bad credential counts as none.
 
     There the view may still want to know: it is kept as ``authentication_error``.
+    Probes know nobody: they must answer whoever else does not.
     """
     method, path = request.method or "", request.path_info
+    if surfaces.is_public(method, path) and surfaces.is_probe(path):
+        request.identity = None  # type: ignore[attr-defined]
+        return
     try:
         await auth.identify(
             request, allow_query=surfaces.takes_query_token(method, path)
         )
-    except AuthenticationFailed as error:
+    except (AuthenticationFailed, Unavailable) as error:
         if not surfaces.is_public(method, path):
             raise
         request.identity = None  # type: ignore[attr-defined]

@@ -20,6 +20,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin", RedirectView.as_view(url="/admin/")),
     # By name, not by ``include``: resolved when the first path begins like this.
     URLResolver(RoutePattern("admin/"), "nodetool_site.admin_urls"),
+    both("sign-in", views.sign_in),
+    both("sign-out", views.sign_out),
     path("", include("jobs.page_urls")),
     re_path(r"^.*$", views.not_found),
 ]

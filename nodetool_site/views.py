@@ -62,6 +62,22 @@ async def not_found(request: HttpRequest, **kwargs: str) -> HttpResponse:
     return error_response(NotFound())
 
 
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """Open a page session."""
+    # Here, because forms take their time to import and few servers show one.
+    from nodetool_site import sign_in as pages
+
+    return pages.sign_in(request)
+
+
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """End it."""
+    # As above.
+    from nodetool_site import sign_in as pages
+
+    return pages.sign_out(request)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer for a fault outside of every view; Django has logged it."""
     return error_response(ApplicationError())

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db.models import ForeignKey, QuerySet
 from django.forms import (
     CheckboxSelectMultiple,
@@ -29,28 +28,21 @@ from django.utils.cache import add_never_cache_headers
 
 from nodetool_site.lib.scopes import SCOPES
 from storage.api_tokens import MAX_TOKENS, generate_token
-from storage.failed_attempts import address_of, failed_attempts
 from storage.models import ApiToken, User
 from storage.models.user import DEFAULT_USER_ID
+from storage.page_sessions import is_by_token
+from storage.password_forms import CountedFailures
 from storage.services import delete_user
 
 
-class LoginForm(AdminAuthenticationForm):
+class LoginForm(CountedFailures, AdminAuthenticationForm):
     """The login of the admin, against guessing."""
 
-    def clean(self) -> dict[str, Any]:
-        """Check name and password, unless the address has failed too often."""
-        assert self.request is not None
-        address = address_of(self.request)
-        wait = failed_attempts.retry_after_s(address, settings.AUTH_FAILURES_PER_MINUTE)
-        if wait:
-            self.request.sign_in_wait_s = wait  # type: ignore[attr-defined]
-            raise ValidationError(f"Too many failed attempts; wait {wait} seconds.")
-        try:
-            return super().clean()
-        except ValidationError:
-            failed_attempts.record(address)
-            raise
+
+def _has_permission(request: HttpRequest) -> bool:
+    """Let staff in that has given its password; a token opens no admin."""
+    user = request.user
+    return bool(user.is_active and user.is_staff) and not is_by_token(request)
 
 
 def sign_in(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -64,6 +56,7 @@ def sign_in(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
 
 admin_login = admin.site.login
 admin.site.login = sign_in  # type: ignore[method-assign]
+admin.site.has_permission = _has_permission  # type: ignore[method-assign]
 admin.site.login_form = LoginForm
 admin.site.site_header = admin.site.site_title = "NodeTool"
 admin.site.index_title = "Administration"
@@ -106,7 +99,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg] # a class at run tim
     Deleting one deletes all that is theirs, files included.
     """
 
-    list_display = ("username", "id", "is_staff", "is_active", "date_joined")
+    list_display = ("username", "email", "id", "is_staff", "is_active", "date_joined")
     readonly_fields = ("id", "last_login", "date_joined")
     search_fields = ("=id", "username", "email")
     own_fields = ("first_name", "last_name", "email")

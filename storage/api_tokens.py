@@ -129,7 +129,10 @@ def grant_token(
         raise Forbidden("A token with scopes cannot issue one without: name them.")
     for scope in in_order(wanted - caller.scopes if caller.scopes else ()):
         raise Forbidden(f"{refusal(scope)[:-1]}, so it cannot give it.")
-    end = caller.credential.expires_at if caller.credential else None
+    credential = caller.credential
+    # A sign-in of an hour may leave a longer token behind; a token may not.
+    is_token = credential is not None and not credential.jwt
+    end = credential.expires_at if credential is not None and is_token else None
     if end is not None:
         latest = datetime.fromtimestamp(end, UTC)
         if expires_at is not None and expires_at > latest:

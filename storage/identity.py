@@ -12,8 +12,9 @@ from nodetool_site.lib.hosts import OPEN_PROVIDERS
 from nodetool_site.lib.scopes import EVERYTHING
 from storage.models.user import DEFAULT_USER_ID
 
-ENFORCING_PROVIDERS = ("static", "multi_user")
-TOKEN_PROVIDERS = ("multi_user",)
+SUPABASE = "supabase"
+ENFORCING_PROVIDERS = ("static", "multi_user", SUPABASE)
+TOKEN_PROVIDERS = ("multi_user", SUPABASE)
 """Those under which users' API tokens count."""
 PROVIDERS = (*OPEN_PROVIDERS, *ENFORCING_PROVIDERS)
 
@@ -23,11 +24,13 @@ class Credential:
     """What a caller proved themselves by, where that may come to an end.
 
     ``sha256`` is that of the token, ``expires_at`` its end in Unix seconds if it has
-    one.
+    one. ``jwt`` is the text of a token that others vouch for: while a connection
+    is open they may have to be asked again.
     """
 
     sha256: str
     expires_at: float | None = None
+    jwt: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,14 @@ class FollowingView(AsyncAPIView):
         process.listen()
 
 
+def identity_of(request: Request) -> Identity:
+    """The authenticated caller."""
+    return cast("Identity", request.user)
+
+
 def caller_of(request: Request) -> str:
     """The id of the authenticated user."""
-    return cast("Identity", request.user).user_id
+    return identity_of(request).user_id
 
 
 def body_of(request: Request) -> dict[str, Any]:

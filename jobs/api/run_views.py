@@ -18,6 +18,7 @@ from jobs.api.base import (
     base_url_of,
     body_of,
     caller_of,
+    identity_of,
     known_job_id,
 )
 from jobs.api.documents import status_event
@@ -169,7 +170,7 @@ def _stream_options(request: Request, job_id: str, head: bytes = b"") -> StreamO
     if on_disconnect not in ("continue", "cancel"):
         raise InvalidJobRequest("on_disconnect must be continue or cancel")
     return StreamOptions(
-        owner_id=owner_id,
+        identity=identity_of(request),
         base_url=base_url_of(request),
         with_done=bool(read_flag(query, "done")),
         head=head,

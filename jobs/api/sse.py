@@ -26,6 +26,8 @@ from jobs.services import JobState
 from nodetool_site.lib import sse
 from nodetool_site.lib.db import db
 from nodetool_site.lib.lifecycle import stopping
+from storage.identity import Identity
+from storage.leases import leases
 from storage.rendering import has_references, render_json
 
 logger = logging.getLogger(__name__)
@@ -49,11 +51,16 @@ class StreamOptions:
     stream has ended.
     """
 
-    owner_id: str
+    identity: Identity
     base_url: str
     with_done: bool = False
     head: bytes = b""
     on_hang_up: Callable[[], None] | None = None
+
+    @property
+    def owner_id(self) -> str:
+        """The caller's id."""
+        return self.identity.user_id
 
 
 class EventStream:
@@ -83,6 +90,7 @@ class EventStream:
         self._held_until: float | None = None
         self._loop = asyncio.get_running_loop()
         self._silent_until = self._loop.time() + FIRST_BYTES_S
+        self._lease = leases.open(options.identity, self._wake.set)
         stopping.add_listener(self._wake.set)
 
     def begin(self, state: JobState) -> None:
@@ -102,10 +110,10 @@ class EventStream:
             yield self._sent(self._options.head)
         while not self._has_ended:
             self._wake.clear()
-            if stopping.is_set():
-                yield self._end(sse.SHUTDOWN)
+            page = None if self._cut() else await self._page()
+            if cut := self._cut():
+                yield self._end(cut)
                 return
-            page = await self._page()
             if page is not None:
                 self._note(page)
                 async for piece in self._framed(page):
@@ -123,6 +131,7 @@ class EventStream:
     def close(self) -> None:
         """Stop reading. The job goes on unless its starter wanted otherwise."""
         self._reader.close()
+        leases.close(self._lease)
         stopping.remove_listener(self._wake.set)
         is_cut = self._has_begun and not self._has_ended
         self._has_ended = True
@@ -132,6 +141,13 @@ class EventStream:
     def _sent(self, piece: bytes) -> bytes:
         self._silent_until = self._loop.time() + settings.KEEPALIVE_SECONDS
         return piece
+
+    def _cut(self) -> bytes:
+        """What to say where the stream has to end before its job."""
+        if stopping.is_set():
+            return sse.SHUTDOWN
+        is_over = self._lease is not None and self._lease.is_over
+        return sse.SIGNED_OUT if is_over else b""
 
     def _end(self, piece: bytes) -> bytes:
         self._has_ended = True

@@ -7,6 +7,7 @@ HEADERS = {
 }
 KEEP_ALIVE = b": keep-alive\n\n"
 SHUTDOWN = b": shutdown\n\n"
+SIGNED_OUT = b": authentication expired or revoked\n\n"
 DONE = b"data: [DONE]\n\n"
 
 

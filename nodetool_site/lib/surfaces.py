@@ -12,7 +12,8 @@ from nodetool_site.lib.modes import DESKTOP, MODES, PRIVATE
 
 STORAGE_PREFIX = "/storage/"
 ADMIN_PREFIX = "/admin/"
-PAGE_PREFIXES = (ADMIN_PREFIX, "/static/", STORAGE_PREFIX)
+SIGN_PREFIXES = ("/sign-in", "/sign-out")
+PAGE_PREFIXES = (ADMIN_PREFIX, "/static/", STORAGE_PREFIX, *SIGN_PREFIXES)
 PAGES = frozenset({"/", "/admin"})
 PUBLIC = frozenset({"/health", "/ping", "/api/health", "/ready"})
 PUBLIC_WORKFLOWS = "/api/workflows/public"
@@ -60,6 +61,7 @@ TABLE: dict[str, Surface] = {
     "docs": Surface(_DESKTOP, ("/api/schema", "/api/docs"), "default-api"),
     "admin": Surface(frozenset({DESKTOP, PRIVATE}), ("/admin",)),
     "page": Surface(_DESKTOP, ("/",)),
+    "sign_in": Surface(_ALL, SIGN_PREFIXES),
     "static": Surface(_ALL, ("/static",)),
     # Features of paths that every mode has.
     "reveal_secrets": Surface(_DESKTOP),

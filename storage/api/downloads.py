@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import BinaryIO
 
-from django.contrib.auth import get_user
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
@@ -28,6 +27,7 @@ from storage.keys import InvalidKey, is_key, parse_path
 from storage.links import is_signed, reads_are_open
 from storage.media_types import content_type_of, is_active
 from storage.models import Asset
+from storage.page_sessions import session_user_id
 from storage.services import open_asset
 
 SANDBOX = "sandbox; default-src 'none'"
@@ -117,18 +117,11 @@ async def _reader(request: HttpRequest) -> str:
     identity = getattr(request, "identity", None)
     if identity is not None:
         return str(identity.user_id)
-    user_id = await db(_session_user_id, request)
+    user_id = await db(session_user_id, request)
     if user_id is None:
         error: Exception | None = getattr(request, "authentication_error", None)
         raise error or Unauthorized()
     return user_id
-
-
-def _session_user_id(request: HttpRequest) -> str | None:
-    if not hasattr(request, "session"):
-        return None
-    user = get_user(request)
-    return str(user.pk) if user.is_active and user.pk else None
 
 
 def _headers(asset: Asset) -> dict[str, str]:

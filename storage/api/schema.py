@@ -1,4 +1,4 @@
-"""How the API's schema speaks of stored files.
+"""How the API's schema speaks of stored files and API tokens.
 
 Apart from the views, because drf-spectacular takes its time to import. Importing this
 module is enough: extensions register themselves.
@@ -10,14 +10,39 @@ from drf_spectacular.utils import extend_schema
 
 from nodetool_site.lib.api_schema import (
     BINARY,
+    NULL,
     TEXT,
+    WHOLE,
+    Json,
+    array_of,
     describe_views,
     errors,
     header,
+    object_of,
+    optional,
     query,
 )
+from nodetool_site.lib.scopes import SCOPES
 
 FILE = "application/octet-stream"
+SCOPE: Json = {"type": "string", "enum": list(SCOPES)}
+TIME: Json = {"type": "string", "format": "date-time"}
+TOKEN_FIELDS: Json = {
+    **dict.fromkeys(("id", "user_id", "name", "prefix"), TEXT),
+    "scopes": array_of(SCOPE),
+    "created_at": TIME,
+    "last_used_at": optional(TIME),
+    "expires_at": optional(TIME),
+}
+TOKEN = object_of(TOKEN_FIELDS)
+TOKEN_REQUEST = object_of(
+    {"name": TEXT},
+    {
+        "scopes": array_of(SCOPE),
+        "expires_at": optional(TIME),
+        "expires_in_days": optional(WHOLE),
+    },
+)
 
 describe_views(
     "storage.api",
@@ -37,6 +62,29 @@ describe_views(
                     **errors(404, 416),
                 },
             )
-        }
+        },
+        "token_views.TokenCollection": {
+            "get": extend_schema(
+                parameters=[
+                    query("limit", WHOLE, "Rows of a page, 1 to 500."),
+                    query("cursor", TEXT, "`next` of the page before."),
+                ],
+                responses={
+                    200: object_of({"next": optional(TEXT), "tokens": array_of(TOKEN)}),
+                    **errors(403, 422),
+                },
+            ),
+            "post": extend_schema(
+                request={"application/json": TOKEN_REQUEST},
+                responses={
+                    200: object_of({**TOKEN_FIELDS, "token": TEXT}),
+                    **errors(403, 409, 413, 422),
+                },
+            ),
+        },
+        "token_views.TokenDetail": {
+            "get": extend_schema(responses={200: TOKEN, **errors(403, 404)}),
+            "delete": extend_schema(responses={200: NULL, **errors(403, 404)}),
+        },
     },
 )

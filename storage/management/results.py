@@ -13,6 +13,9 @@ from nodetool_site.lib.errors import ApplicationError
 from nodetool_site.lib.rendering import encode_json
 
 Options = dict[str, Any]
+TOKENS_DO_NOT_COUNT = (
+    "Users' tokens count under AUTH_PROVIDER=multi_user and supabase; it is {}."
+)
 
 
 class ResultCommand(BaseCommand):

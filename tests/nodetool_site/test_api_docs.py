@@ -17,7 +17,7 @@ from tests.nodetool_site.asgi_client import request
 from tests.nodetool_site.test_surfaces import TOKEN, all_paths
 
 # Of other kinds than the API: pages, their files, and sockets.
-NOT_DESCRIBED = frozenset({"admin", "page", "static", "sockets"})
+NOT_DESCRIBED = frozenset({"admin", "page", "sign_in", "static", "sockets"})
 METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 
 

@@ -19,17 +19,17 @@ EXPOSED = {
     "desktop": {
         *("/health", "/ping", "/ready", "/api/health"),
         *("/api/workflows", "/workflows", "/api/jobs", "/api/nodes", "/storage"),
-        *("/ws", "/admin", "/"),
+        *("/ws", "/admin", "/", "/sign-in", "/sign-out"),
     },
     "private": {
         *("/health", "/ping", "/ready", "/api/health"),
         *("/api/workflows", "/workflows", "/api/jobs", "/api/nodes", "/storage"),
-        *("/ws", "/admin"),
+        *("/ws", "/admin", "/sign-in", "/sign-out"),
     },
     "public": {
         *("/health", "/ping", "/ready", "/api/health"),
         *("/api/workflows", "/workflows", "/api/jobs", "/api/nodes", "/storage"),
-        *("/ws",),
+        *("/ws", "/sign-in", "/sign-out"),
     },
 }
 # On in the modes that the table says, as soon as there is such a route.

@@ -198,6 +198,13 @@ def test_the_first_source_that_holds_a_token_decides(header, query, names, token
     assert found == (None if token is None else token.encode())
 
 
+def test_two_headers_are_none():
+    twice = [(b"authorization", b"Bearer a"), (b"authorization", b"Bearer b")]
+
+    assert find_token(twice, b"", ()) is None
+    assert find_token(twice, b"token=t", SOCKET) == b"t"
+
+
 async def test_a_bad_first_source_is_not_rescued_by_a_later_one(settings):
     settings.AUTH_PROVIDER = "static"
 
@@ -219,9 +226,9 @@ async def test_a_02_a_token_of_any_bytes_is_compared(settings):
 
 
 def test_an_unknown_provider_is_refused_by_name(settings):
-    settings.AUTH_PROVIDER = "supabase"
+    settings.AUTH_PROVIDER = "kerberos"
 
-    with pytest.raises(auth.ImproperlyConfigured, match=r"'supabase'.*none, local"):
+    with pytest.raises(auth.ImproperlyConfigured, match=r"'kerberos'.*none, local"):
         auth.check_start(is_desktop=True)
 
 

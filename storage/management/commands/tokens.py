@@ -19,8 +19,8 @@ from storage.api_tokens import (
     issue_token,
     revoke_token,
 )
-from storage.identity import TOKEN_PROVIDERS, knows_api_tokens
-from storage.management.results import Options, ResultCommand
+from storage.identity import knows_api_tokens
+from storage.management.results import TOKENS_DO_NOT_COUNT, Options, ResultCommand
 from storage.models import ApiToken
 from storage.models.user import DEFAULT_USER_ID
 from storage.users import find_account
@@ -77,10 +77,7 @@ class Command(ResultCommand):
             self.stdout.write(f"Token {token.name} of {user.username} ({user.pk}).")
             self.stdout.write(f"Shown only now: {text}")
         if not knows_api_tokens():
-            self.stderr.write(
-                f"Users' tokens count under AUTH_PROVIDER="
-                f"{' and '.join(TOKEN_PROVIDERS)}; it is {settings.AUTH_PROVIDER}."
-            )
+            self.stderr.write(TOKENS_DO_NOT_COUNT.format(settings.AUTH_PROVIDER))
 
     def _list(self, options: Options) -> None:
         tokens = ApiToken.objects.order_by("-pk")

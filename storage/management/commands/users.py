@@ -11,7 +11,8 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from nodetool_site.lib.rendering import format_time
-from storage.management.results import ResultCommand
+from storage.identity import knows_api_tokens
+from storage.management.results import TOKENS_DO_NOT_COUNT, ResultCommand
 from storage.models import User
 from storage.users import (
     Issued,
@@ -22,7 +23,6 @@ from storage.users import (
     reset_token,
 )
 
-PROVIDER = "multi_user"
 HEAD = ("ID", "Name", "Tokens", "Last used", "Created")
 
 
@@ -70,11 +70,8 @@ class Command(ResultCommand):
         else:
             self.stdout.write(f"User {user.username} ({user.pk}) {done}.")
             self.stdout.write(f"Token, shown only now: {token}")
-        if settings.AUTH_PROVIDER != PROVIDER:
-            self.stderr.write(
-                f"Users' tokens count under AUTH_PROVIDER={PROVIDER}; "
-                f"it is {settings.AUTH_PROVIDER}."
-            )
+        if not knows_api_tokens():
+            self.stderr.write(TOKENS_DO_NOT_COUNT.format(settings.AUTH_PROVIDER))
 
     def _list(self, options: dict[str, Any]) -> None:
         users = all_users()
