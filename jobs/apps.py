@@ -12,7 +12,7 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         """Start and end with the server; give workflows' command its verb ``run``."""
-        from workflows.management.nouns import add_verb  # it loads models
+        from storage.management.nouns import add_verb  # it loads models
 
         add_verb("workflows", "run", "jobs.cli.run_verbs.WorkflowRunVerb")
         lifecycle.on_start(_start)

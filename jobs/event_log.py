@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import msgspec
 
@@ -26,8 +26,10 @@ from jobs.large_values import (
     holds_large_text,
 )
 from jobs.log_writer import Deliveries, writer
+from jobs.masking import JobMask
 from jobs.models import TERMINAL
 from jobs.statements import Move
+from nodetool_site.lib.redaction import redact
 from workflows.engine.events import (
     Event,
     JobUpdate,
@@ -99,6 +101,7 @@ class JobLog:
         self.has_started_nodes = False
         self.event_count = 0
         self.event_bytes = 0
+        self.mask = JobMask()
         self._on_fenced = on_fenced
         self._at_once = at_once
         self._loop = asyncio.get_running_loop()
@@ -126,8 +129,12 @@ class JobLog:
         """
         if self.is_fenced:
             raise Fenced(self.job_id)
+        if self.mask.is_needed:
+            event = self.mask.event(event)
         if type(event) is NodeUpdate:
             self._track(event)
+            if event.error:
+                event = msgspec.structs.replace(event, error=redact(event.error))
         # A text of many MiB takes a second to encode, which shows that it is large.
         if not holds_large_text(event):
             data = encode_event(event)
@@ -177,6 +184,10 @@ class JobLog:
     def change_status(self, to: str, event: JobUpdate) -> None:
         """Append ``event`` and store the status ``to`` with it."""
         before = self._large.waiting_bytes
+        if self.mask.is_needed:
+            event = cast("JobUpdate", self.mask.event(event))
+        if event.error:
+            event = msgspec.structs.replace(event, error=redact(event.error))
         if event.result is not None:
             small = self._large.shrink_result(event.result)
             event = msgspec.structs.replace(event, result=small)

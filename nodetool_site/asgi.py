@@ -17,7 +17,10 @@ for _, problem, cure in settings_problems():
 from nodetool_site.handler import Handler  # noqa: E402 - needs the settings
 from nodetool_site.lib import lifecycle  # noqa: E402
 from nodetool_site.lib.asgi_types import Receive, Scope, Send  # noqa: E402
+from nodetool_site.lib.db import db  # noqa: E402
+from nodetool_site.lib.errors import ApplicationError  # noqa: E402
 from nodetool_site.routing import SOCKETS, SocketRouter  # noqa: E402
+from storage.start_up import prepare_process  # noqa: E402
 
 http = Handler()
 websocket = SocketRouter(SOCKETS)
@@ -39,6 +42,12 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
+            try:
+                await db(prepare_process)
+            except ApplicationError as error:
+                failed = {"type": "lifespan.startup.failed", "message": error.message}
+                await send(failed)
+                return
             await lifecycle.start()
             await send({"type": "lifespan.startup.complete"})
         else:

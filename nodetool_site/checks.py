@@ -13,6 +13,7 @@ from django.core import checks
 from nodetool_site.lib.hosts import OPEN_PROVIDERS, is_loopback
 from nodetool_site.lib.modes import HARDENED, PUBLIC
 from nodetool_site.lib.surfaces import is_on
+from storage.crypto import HOW_TO_MAKE_ONE, key_problem
 from storage.static_token import MIN_LENGTH
 
 # What templates and tutorials put in the place of a key.
@@ -114,7 +115,13 @@ def _key_problems() -> Iterable[Problem]:
         yield (
             "nodetool.E005",
             "ENV=production needs SECRETS_MASTER_KEY",
-            "set it to a Fernet key, and keep a copy",
+            f"`{HOW_TO_MAKE_ONE}` makes one; keep a copy",
+        )
+    if problem := key_problem(settings.SECRETS_MASTER_KEY):
+        yield (
+            "nodetool.E014",
+            f"SECRETS_MASTER_KEY is unusable: {problem}",
+            f"`{HOW_TO_MAKE_ONE}` makes one",
         )
     if settings.IS_PRODUCTION and 0 < len(settings.ADMIN_TOKEN) < MIN_LENGTH:
         yield (

@@ -15,6 +15,7 @@ from nodetool_site import __version__
 from nodetool_site.lib import modes
 from nodetool_site.lib.environment import Environment, saved_secret
 from nodetool_site.lib.hosts import default_allowed_hosts
+from nodetool_site.lib.registered import SECRETS
 
 env = Environment()
 if (DOTENV := Path.cwd() / ".env").is_file():
@@ -161,6 +162,10 @@ def _secret_key() -> str:
 
 SECRET_KEY = _secret_key()
 SECRETS_MASTER_KEY = env.str("SECRETS_MASTER_KEY", default="")
+# What the nodes of a job get where its owner has stored no key of their own.
+PROVIDER_KEYS: dict[str, str] = {
+    secret.name: env.str(secret.name, default="") for secret in SECRETS
+}
 
 # --- Jobs and messaging
 REDIS_URL = env.str("REDIS_URL", default="")
@@ -369,7 +374,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "line": {
+            "()": "nodetool_site.lib.redaction.RedactingFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        },
     },
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line"},

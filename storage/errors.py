@@ -58,3 +58,17 @@ class StorageUnavailable(Unavailable):
     """The store of files does not answer."""
 
     default_message = "The file store does not answer; try again"
+
+
+class SecretNotFound(NotFound):
+    """There is no such secret for this user."""
+
+    default_message = "Secret not found"
+
+
+class UnusableSecret(BadRequest):
+    """A secret cannot have this name or this value; the message holds neither."""
+
+
+class MasterKeyError(ApplicationError):
+    """The master key is missing, wrong or unreadable: nothing is opened or written."""

@@ -87,3 +87,8 @@ def is_enforced() -> bool:
 def knows_api_tokens() -> bool:
     """Tell whether users' API tokens open something."""
     return auth_provider() in TOKEN_PROVIDERS
+
+
+def tells_users_apart() -> bool:
+    """Tell whether several people with data of their own use this server."""
+    return auth_provider() in TOKEN_PROVIDERS

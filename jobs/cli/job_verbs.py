@@ -15,7 +15,7 @@ from jobs.cli.verbs import JobVerb
 from jobs.requests import STRATEGIES, parse_job_request
 from nodetool_site.lib.pagination import MAX_LIMIT
 from nodetool_site.lib.rendering import encode_json
-from workflows.management.nouns import add_json_option, count
+from storage.management.nouns import add_json_option, count
 
 LOG_FIELDS = ("ts", "severity", "node_id", "node_name", "content")
 LOG_MARK = b'"type":"log_update"'

@@ -20,7 +20,7 @@ from jobs.requests import JobRequest
 from nodetool_site.lib.errors import ApplicationError
 from nodetool_site.lib.rendering import encode_json
 from storage.ids import new_id
-from workflows.management.nouns import add_json_option, count
+from storage.management.nouns import add_json_option, count
 
 OnMessage = Callable[[bytes, Json], None]
 

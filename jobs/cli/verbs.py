@@ -8,8 +8,8 @@ from django.core.management.base import CommandParser
 from jobs.cli.local_jobs import LocalJobs
 from jobs.cli.remote_jobs import RemoteJobs
 from jobs.cli.store import JobStore
+from storage.management.nouns import Verb, add_user_option
 from workflows.management.http_client import ApiClient
-from workflows.management.nouns import Verb, add_user_option
 
 
 class JobVerb(Verb):

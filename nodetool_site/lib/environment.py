@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,9 @@ def _parse_bool(var: str, text: str) -> bool:
     raise ImproperlyConfigured(f"{var} must be 1, true, yes, on or 0, false, no, off.")
 
 
-def saved_secret(path: Path) -> str:
+def saved_secret(
+    path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(48)
+) -> str:
     """Return the secret that ``path`` keeps; made at the first use.
 
     Only the owner can read the file. Of several processes that start at once, one
@@ -88,7 +90,7 @@ def saved_secret(path: Path) -> str:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(48))
+        draft.write_text(make())
         try:
             os.link(draft, path)
         except FileExistsError:

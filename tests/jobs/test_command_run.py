@@ -8,11 +8,11 @@ import pytest
 from jobs.cli.progress import ProgressLine
 from jobs.log_writer import writer
 from jobs.models import Job, Worker
+from storage.management.nouns import add_verb
 from storage.models import User
 from tests.jobs.command_line import CommandLine
 from workflows import services
 from workflows.documents import WorkflowFields
-from workflows.management.nouns import add_verb
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -129,13 +129,25 @@ class Where:
     __hash__ = None
 
 
+class StoredSecrets:
+    """The secrets of a user who has stored one."""
+
+    async def share(self, name: str) -> str | None:
+        return {"TOKEN": "stored"}.get(name)
+
+    get = share
+
+    async def resolve(self, text: str) -> str:
+        return text
+
+
 def run_context(recorder: Recorder, blocking: Any) -> RunContext:
     return RunContext(
         job_id="job",
         user_id="1",
         sink=recorder,
         assets=None,
-        secrets=None,
+        secrets=StoredSecrets(),
         blocking=blocking,
     )
 

@@ -5,7 +5,15 @@ import copy
 import msgspec
 import pytest
 
-from tests.nodes.cases import arithmetic, constants, control, inputs, lists, text
+from tests.nodes.cases import (
+    arithmetic,
+    constants,
+    control,
+    inputs,
+    lists,
+    secret,
+    text,
+)
 from tests.nodes.harness import (
     Case,
     PickledCalls,
@@ -25,6 +33,7 @@ CASES: list[Case] = [
     *control.CASES,
     *constants.CASES,
     *inputs.CASES,
+    *secret.CASES,
 ]
 # Their input comes while they run: tested by name in test_inputs.py.
 FED_WHILE_RUNNING = {"nodetool.input.RealtimeAudioInput"}

@@ -25,7 +25,7 @@ def production(settings):
     settings.IS_PRODUCTION = True
     settings.IS_SQLITE = False
     settings.DEBUG = False
-    settings.SECRETS_MASTER_KEY = "key"
+    settings.SECRETS_MASTER_KEY = "7HAVi3bxQ8Le_prje1_jXKAPrQJiYVpTo_fEvTJqJIY="
     settings.AUTH_PROVIDER = "static"
     settings.DJANGO_SECRET_KEY = settings.SECRET_KEY
     settings.ADMIN_TOKEN = "a" * 32
@@ -93,6 +93,7 @@ def test_halves_of_scale_out_are_named(settings, name, value, problem):
     [
         ("DEBUG", True, "nodetool.E004"),
         ("SECRETS_MASTER_KEY", "", "nodetool.E005"),
+        ("SECRETS_MASTER_KEY", "changeme", "nodetool.E014"),
         ("AUTH_PROVIDER", "none", "nodetool.E006"),
         ("AUTH_PROVIDER", "local", "nodetool.E006"),
         ("DJANGO_SECRET_KEY", "", "nodetool.E009"),

@@ -26,7 +26,7 @@ POSTGRES = "postgres://user:word@127.0.0.1:1/none"
 PRODUCTION = {
     "ENV": "production",
     "DJANGO_SECRET_KEY": "a-long-key-of-many-letters-" * 3,
-    "SECRETS_MASTER_KEY": "m" * 44,
+    "SECRETS_MASTER_KEY": "7HAVi3bxQ8Le_prje1_jXKAPrQJiYVpTo_fEvTJqJIY=",
     "NODETOOL_SERVER_MODE": "desktop",
 }
 OPTION = ("--production",)
@@ -121,6 +121,7 @@ OPEN_TO_ALL = ("--host", ANYWHERE, "--allow-unauthenticated")
         ((), {**PRODUCTION, "DEBUG": "1"}, "DEBUG"),
         ((), {**PRODUCTION, "DJANGO_SECRET_KEY": ""}, "DJANGO_SECRET_KEY"),
         ((), {**PRODUCTION, "SECRETS_MASTER_KEY": ""}, "SECRETS_MASTER_KEY"),
+        ((), {"SECRETS_MASTER_KEY": "changeme"}, "Fernet.generate_key"),
         ((), {**PRODUCTION, "AUTH_PROVIDER": "none"}, "AUTH_PROVIDER"),
         ((), {**PRODUCTION, "ADMIN_TOKEN": "short"}, "ADMIN_TOKEN"),
         (OPTION, {**WITH_OPTION, "DEBUG": "1"}, "DEBUG"),

@@ -6,10 +6,12 @@ import pytest
 from django.conf import settings
 
 from nodetool_site.lib.hosts import default_allowed_hosts, is_loopback
+from nodetool_site.lib.registered import SECRET_NAMES
 from tests.end_to_end.server import ROOT
 
 SOURCE = (ROOT / "nodetool_site" / "settings.py").read_text()
-VARIABLES = sorted(set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', SOURCE)))
+READ = re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', SOURCE)
+VARIABLES = sorted({*READ, *SECRET_NAMES})
 
 
 @pytest.mark.parametrize("name", VARIABLES)

@@ -65,9 +65,45 @@ class AssetStore(Protocol):
 
 
 class SecretReader(Protocol):
-    """The user's secrets."""
+    """The user's secrets. What is read is masked in all that the run tells."""
 
-    async def get(self, name: str) -> str | None: ...
+    async def get(self, name: str) -> str | None:
+        """Return a value, for a node that uses it itself and passes it to no other."""
+
+    async def share(self, name: str) -> str | None:
+        """Return what may travel along edges: the value, or a handle of this run."""
+
+    async def resolve(self, text: str) -> str:
+        """Return a text with the handles of this run replaced by their values.
+
+        For nodes that take a secret, just before they use it.
+        """
+
+
+class Mask(Protocol):
+    """Hides the secrets that a run has read."""
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is anything to hide: else nothing is looked through."""
+
+    def value(self, value: Any) -> Any:
+        """Return a value without the secrets."""
+
+    def piece(self, stream: str, text: str) -> str:
+        """Return the next piece of a text, whose secrets may be spread over several."""
+
+
+class NothingToMask:
+    """The mask of a run that reads no secrets."""
+
+    is_needed = False
+
+    def value(self, value: Any) -> Any:
+        return value
+
+    def piece(self, stream: str, text: str) -> str:
+        return text
 
 
 class BlockingRunner(Protocol):
@@ -99,6 +135,7 @@ class RunContext(msgspec.Struct, frozen=True, kw_only=True):
     assets: AssetStore
     secrets: SecretReader
     blocking: BlockingRunner
+    mask: Mask = NothingToMask()
 
 
 class NodeContext:

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from workflows.engine.actors import Actor
-from workflows.engine.context import NodeContext, RunContext
+from workflows.engine.context import Mask, NodeContext, RunContext
 from workflows.engine.errors import NodeError, ValueMisfit, describe
 from workflows.engine.exchange import Exchange
 from workflows.engine.node import Node
@@ -28,6 +28,7 @@ from workflows.engine.results import spread, yielded
 from workflows.engine.sets import EXHAUSTED, WAITING
 from workflows.engine.streams import Lineage, Link
 from workflows.engine.turns import Turns
+from workflows.engine.values import is_chunk
 
 CLEAN_UP_S = 4.0
 
@@ -351,14 +352,25 @@ class Scheduler:
             self.reports.begin(actor, context, actor.node.properties)
         if actor.plan.is_output:
             is_piece = is_stream and isinstance(value, str)
-            self._outputs.add(actor.name, value, is_piece=is_piece)
-            self.reports.output(actor, value, is_piece=is_piece)
+            mask = self._context.mask
+            told = _masked(mask, actor, value) if mask.is_needed else value
+            self._outputs.add(actor.name, told, is_piece=is_piece)
+            self.reports.output(actor, told, is_piece=is_piece)
         else:
             self.reports.preview(actor, value)
         for output, links in actor.links.items():
             actor.last[output] = value
             for link in links:
                 self.exchange.deliver(link, value, lineage)
+
+
+def _masked(mask: Mask, actor: Actor, value: Any) -> Any:
+    """Return what may come out of an output node: pieces of a text belong together."""
+    if isinstance(value, str):
+        return mask.piece(actor.id, value)
+    if is_chunk(value) and isinstance(content := value.get("content"), str):
+        return {**mask.value(value), "content": mask.piece(actor.id, content)}
+    return mask.value(value)
 
 
 def _is_passable(link: Link) -> bool:

@@ -8,6 +8,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
+from storage.management.nouns import (
+    Verb,
+    add_json_option,
+    add_user_option,
+    count,
+    pretty,
+)
 from workflows.errors import WorkflowNotFound
 from workflows.ids import is_usable_id
 from workflows.management.documents import (
@@ -17,13 +24,6 @@ from workflows.management.documents import (
     speaks_of,
 )
 from workflows.management.http_client import ApiClient
-from workflows.management.nouns import (
-    Verb,
-    add_json_option,
-    add_user_option,
-    count,
-    pretty,
-)
 from workflows.management.stores import LocalStore, RemoteStore, WorkflowStore
 
 Json = dict[str, Any]

@@ -1,7 +1,7 @@
 """``nodetool jobs``: stored runs on the command line."""
 
 from jobs.cli import job_verbs
-from workflows.management.nouns import NounCommand
+from storage.management.nouns import NounCommand
 
 
 class Command(NounCommand):

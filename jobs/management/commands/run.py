@@ -3,7 +3,7 @@
 from django.core.management.base import CommandParser
 
 from jobs.cli.run_verbs import RunCommandVerb
-from workflows.management.nouns import NounCommand
+from storage.management.nouns import NounCommand
 
 
 class Command(NounCommand):

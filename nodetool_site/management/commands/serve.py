@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from nodetool_site.checks import settings_warnings
 from nodetool_site.database import PendingMigrations, prepare_database
+from nodetool_site.lib.errors import ApplicationError
 from nodetool_site.lib.hosts import OPEN_PROVIDERS, WILDCARDS
 from nodetool_site.lib.modes import HARDENED
 from nodetool_site.serve_options import add_options, apply_options
@@ -93,6 +94,13 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         for line in lines:
             self._say(line)
+        # Imported when the settings are final: it reads them.
+        from storage.start_up import prepare_process
+
+        try:
+            prepare_process()
+        except ApplicationError as error:
+            raise CommandError(error.message) from error
 
     def _start_worker(self, options: dict[str, Any]) -> subprocess.Popen[bytes] | None:
         """Start a Celery worker beside the server if it was asked for."""

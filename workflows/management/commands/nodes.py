@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from storage.management.nouns import NounCommand, Verb, add_json_option
 from workflows import node_catalogue
-from workflows.management.nouns import NounCommand, Verb, add_json_option
 
 
 class ListVerb(Verb):

@@ -1,7 +1,7 @@
 """``nodetool workflows``: stored workflows on the command line."""
 
+from storage.management.nouns import NounCommand
 from workflows.management import workflow_verbs
-from workflows.management.nouns import NounCommand
 
 
 class Command(NounCommand):

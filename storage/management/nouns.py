@@ -65,6 +65,17 @@ class Verb:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             self.say("  ".join(cells).rstrip())
 
+    def is_sure(self, question: str) -> bool:
+        """Ask on the terminal.
+
+        Raises:
+            CommandError: there is none to ask on.
+        """
+        if not sys.stdin.isatty():
+            raise CommandError("Without a terminal --yes is needed.")
+        self._command.stderr.write(f"{question} [y/N] ", ending="")
+        return input().strip().lower() in ("y", "yes")
+
 
 class NounCommand(BaseCommand):
     """A management command with verbs, its own and those that were added."""

@@ -1,0 +1,38 @@
+"""What every process that serves or runs jobs does before anything else."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from nodetool_site.lib import redaction
+from storage.master_key import check_master_key
+
+OWN_SECRETS = (
+    "SECRET_KEY",
+    "SERVER_AUTH_TOKEN",
+    "ADMIN_TOKEN",
+    "SECRETS_MASTER_KEY",
+    "SUPABASE_KEY",
+    "SUPABASE_JWT_SECRET",
+    "S3_SECRET_ACCESS_KEY",
+)
+
+
+def prepare_process() -> None:
+    """Check the master key, and keep what is configured out of the log.
+
+    Raises:
+        MasterKeyError: the process must not start like this.
+    """
+    check_master_key()
+    hide_configured()
+
+
+def hide_configured() -> None:
+    """Let the log know the server's own keys, to hide them."""
+    for name in OWN_SECRETS:
+        for part in str(getattr(settings, name, "")).split(","):
+            redaction.learn(part.strip())
+    for value in settings.PROVIDER_KEYS.values():
+        redaction.learn(value)
+    redaction.learn(str(settings.DATABASES["default"].get("PASSWORD") or ""))
