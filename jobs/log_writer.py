@@ -41,6 +41,9 @@ MAX_GROUP_EVENTS = 1_000
 MAX_ALONE_EVENTS = 2_000
 MIN_SHARE = 20
 POLL_S = 0.05
+# A wake-up costs more than what it looks at: a server that rests looks half as often.
+RESTING_POLL_S = 0.1
+REST_AFTER_S = 2.0
 RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 # SQLite lets one process write at a time and does not queue the others fairly: a
 # pause after a large commit lets a second process (the CLI, the admin) in.
@@ -206,7 +209,8 @@ class LogWriter:
         self._queue: queue.SimpleQueue[Operation] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._idle: Callable[[Any], None] | None = None
+        self._idle: Callable[[Any], bool] | None = None
+        self._active_at = 0.0
 
     def put(self, operation: Operation) -> None:
         """Queue ``operation``; may be called from any thread."""
@@ -250,11 +254,13 @@ class LogWriter:
         self.put(request)
         return request.future.result()
 
-    def poll(self, callback: Callable[[Any], None] | None) -> None:
+    def poll(self, callback: Callable[[Any], bool] | None) -> None:
         """Call ``callback(connection)`` on the writer's thread when it is idle.
 
-        At most every 50 ms. This is how another process's commits are noticed
-        on SQLite: ``PRAGMA data_version`` tells about every connection but one's own.
+        Every 50 ms at most, every 100 ms once nothing has happened for 2 s. This is
+        how another process's commits are noticed on SQLite: ``PRAGMA data_version``
+        tells about every connection but one's own. ``callback`` tells whether it saw
+        something.
         """
         self._idle = callback
         self._start()
@@ -273,15 +279,21 @@ class LogWriter:
             group = self._take()
             if group:
                 self._commit(group)
+                self._active_at = time.monotonic()
             if self._idle is not None and time.monotonic() >= next_poll:
                 self._poll_once(self._idle)
                 next_poll = time.monotonic() + POLL_S
 
+    def _pause_s(self) -> float | None:
+        """How long to wait for an operation before the next poll; None: for ever."""
+        if self._idle is None:
+            return None
+        is_resting = time.monotonic() - self._active_at > REST_AFTER_S
+        return RESTING_POLL_S if is_resting else POLL_S
+
     def _take(self) -> list[Operation]:
         try:
-            group = [
-                self._queue.get(timeout=POLL_S if self._idle is not None else None)
-            ]
+            group = [self._queue.get(timeout=self._pause_s())]
         except queue.Empty:
             return []
         with contextlib.suppress(queue.Empty):
@@ -289,9 +301,10 @@ class LogWriter:
                 group.append(self._queue.get_nowait())
         return list(dict.fromkeys(group))
 
-    def _poll_once(self, callback: Callable[[Any], None]) -> None:
+    def _poll_once(self, callback: Callable[[Any], bool]) -> None:
         try:
-            callback(connection)
+            if callback(connection):
+                self._active_at = time.monotonic()
         except DatabaseError:
             connection.close()
             logger.warning("the database could not be polled", exc_info=True)

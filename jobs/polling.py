@@ -25,22 +25,27 @@ class Poll:
         self._version = -1
         self._commands: dict[str, int] = {}
 
-    def __call__(self, connection: Any) -> None:
-        """Look whether somebody else has committed, and at what."""
+    def __call__(self, connection: Any) -> bool:
+        """Look whether somebody else has committed, and at what.
+
+        Returns whether that was work for this process: a heartbeat is none.
+        """
         connection.ensure_connection()
         # The driver's own connection: Django's cursor would cost ten times as much.
         raw = connection.connection
         version = raw.execute("PRAGMA data_version").fetchone()[0]
         if version == self._version:
-            return
+            return False
         self._version = version
         with connection.cursor() as cursor:
             cursor.execute(_SCHEDULED)
-            if cursor.fetchone():
+            is_waiting = cursor.fetchone() is not None
+            if is_waiting:
                 self._host.claim_waiting()
             held = self._host.held_jobs
             self._look_for_commands(held)
-            self._look_for_events(cursor, set(held))
+            is_read = self._look_for_events(cursor, set(held))
+        return is_waiting or is_read or bool(held)
 
     def _look_for_commands(self, held: list[str]) -> None:
         newest = newest_commands(held)
@@ -49,10 +54,10 @@ class Poll:
                 self._host.wake_commands(job_id)
         self._commands = newest
 
-    def _look_for_events(self, cursor: Any, held: set[str]) -> None:
+    def _look_for_events(self, cursor: Any, held: set[str]) -> bool:
         readers = [reader for reader in feed.all_readers() if reader.job_id not in held]
         if not readers:
-            return
+            return False
         job_ids = list({reader.job_id for reader in readers})[:500]
         marks = ", ".join(["%s"] * len(job_ids))
         cursor.execute(_NEWEST.format(marks), job_ids)
@@ -60,3 +65,4 @@ class Poll:
         for reader in readers:
             if newest.get(reader.job_id, 0) > reader.cursor:
                 reader.loop.call_soon_threadsafe(reader.look_again)
+        return True
