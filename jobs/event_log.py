@@ -209,6 +209,11 @@ class JobLog:
             raise Fenced(self.job_id) from self.error
 
     @property
+    def waiting_events(self) -> int:
+        """How many entries wait to be stored."""
+        return len(self._taken) + len(self._waiting)
+
+    @property
     def running_nodes(self) -> list[tuple[str, str, str]]:
         """Id, name and type of the nodes that have begun and not ended."""
         return list(self._running.values())

@@ -37,9 +37,14 @@ MAX_GROUP = 256
 # Whoever asks for a commit waits for the one under way: so many events that it takes
 # some ten milliseconds, shared by the logs of the group. A log that is alone may take
 # more: nobody waits behind it.
-MAX_GROUP_EVENTS = 1_000
+MAX_GROUP_EVENTS = 500
 MAX_ALONE_EVENTS = 2_000
 MIN_SHARE = 20
+# What is small goes first, in a commit of its own: a job that begins or ends waits for
+# the commit under way, not for the next one of the streams too.
+SMALL_EVENTS = 50
+SMALL_GROUP_EVENTS = 200
+MAX_SMALL_IN_LINE = 3
 POLL_S = 0.05
 # A wake-up costs more than what it looks at: a server that rests looks half as often.
 RESTING_POLL_S = 0.1
@@ -101,6 +106,10 @@ class Operation(Protocol):
 
     give_up_s: float
 
+    @property
+    def waiting_events(self) -> int:
+        """About how many events it has to store; 0 for a statement or two."""
+
     @classmethod
     def apply_all(cls, cursor: Any, operations: Any, max_events: int) -> None:
         """Execute the statements of a group; ``max_events`` of each at most."""
@@ -123,6 +132,7 @@ class Request(Generic[T]):
     """
 
     give_up_s = 2.0
+    waiting_events = 0
 
     def __init__(
         self,
@@ -175,6 +185,7 @@ class ThreadRequest(Generic[T]):
 
     give_up_s = 2.0
     creator = ""
+    waiting_events = 0
 
     def __init__(
         self, statements: Callable[[Any], T], on_commit: OnCommit | None, job_id: str
@@ -278,7 +289,7 @@ class LogWriter:
         while True:
             group = self._take()
             if group:
-                self._commit(group)
+                self._commit_in_turn(group)
                 self._active_at = time.monotonic()
             if self._idle is not None and time.monotonic() >= next_poll:
                 self._poll_once(self._idle)
@@ -296,10 +307,26 @@ class LogWriter:
             group = [self._queue.get(timeout=self._pause_s())]
         except queue.Empty:
             return []
+        return self._take_more(group)
+
+    def _take_more(self, group: list[Operation]) -> list[Operation]:
+        """Add what is in the queue by now; nothing twice."""
         with contextlib.suppress(queue.Empty):
             while len(group) < MAX_GROUP:
                 group.append(self._queue.get_nowait())
         return list(dict.fromkeys(group))
+
+    def _commit_in_turn(self, group: list[Operation]) -> None:
+        """Commit a group: first what is small, a few times if more of it comes."""
+        for _ in range(MAX_SMALL_IN_LINE):
+            small, group = split_small(group)
+            if not small:
+                break
+            self._commit(small)
+            if not group:
+                return
+            group = self._take_more(group)
+        self._commit(group)
 
     def _poll_once(self, callback: Callable[[Any], bool]) -> None:
         try:
@@ -379,6 +406,31 @@ class LogWriter:
 def _lock_order(operation: Operation) -> tuple[bool, str, str]:
     """Users first, then jobs, each in the order of their ids: see ``Operation``."""
     return operation.creator == "", operation.creator, operation.job_id
+
+
+def split_small(
+    group: list[Operation],
+) -> tuple[list[Operation], list[Operation]]:
+    """Return what a short commit can hold, and what is left.
+
+    All of it goes together where nothing is large. Operations on one job keep their
+    order: one that follows a large one of the same job stays behind it.
+    """
+    if all(operation.waiting_events <= SMALL_EVENTS for operation in group):
+        return group, []
+    small: list[Operation] = []
+    large: list[Operation] = []
+    room, behind = SMALL_GROUP_EVENTS, set()
+    for operation in group:
+        count = operation.waiting_events
+        if count > min(room, SMALL_EVENTS) or operation.job_id in behind:
+            large.append(operation)
+            if operation.job_id:
+                behind.add(operation.job_id)
+        else:
+            small.append(operation)
+            room -= count
+    return small, large
 
 
 def _is_outage(error: Exception) -> bool:

@@ -1,16 +1,15 @@
 """S8: does a long stream hold the server's loop up? And the probe that asks."""
 
 import asyncio
+import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-
-import aiohttp
+from urllib.parse import urlsplit
 
 from tests.bench.graphs import sequence
-from tests.bench.measure import Figures, now, spread
+from tests.bench.measure import Figures, spread
 from tests.bench.target import Target
-
-PROBE_PAUSE_S = 0.02
 
 
 async def health_during_stream(target: Target) -> Figures:
@@ -37,23 +36,24 @@ async def health_during_stream(target: Target) -> Figures:
 
 @asynccontextmanager
 async def health_probe(target: Target) -> AsyncIterator[list[float]]:
-    """Ask /health over and over while the body runs; the latencies in seconds."""
+    """Ask /health over and over while the body runs; the latencies in seconds.
+
+    They are there when the block has ended. A process of its own asks: this one is busy
+    with what it receives, which is no delay of the server.
+    """
     latencies: list[float] = []
-    stop = asyncio.Event()
-
-    async def probe() -> None:
-        while not stop.is_set():
-            began = now()
-            try:
-                await target.get("/health")
-                latencies.append(now() - began)
-            except (aiohttp.ClientError, TimeoutError):
-                latencies.append(target.options.timeout_s)
-            await asyncio.sleep(PROBE_PAUSE_S)
-
-    task = asyncio.create_task(probe())
+    address = urlsplit(target.url)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.bench.probe"),
+        *(str(address.hostname), str(address.port)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**24,
+    )
+    assert process.stdout is not None
+    await process.stdout.readline()
     try:
         yield latencies
     finally:
-        stop.set()
-        await task
+        answer, _ = await process.communicate(b"")
+        latencies += json.loads(answer)
