@@ -26,6 +26,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
+from nodetool_site.lib.admin import OwnedAdmin
 from nodetool_site.lib.scopes import SCOPES
 from storage.api_tokens import MAX_TOKENS, generate_token
 from storage.models import ApiToken, User
@@ -93,12 +94,13 @@ class GroupAdmin(DjangoGroupAdmin):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg] # a class at run time
+class UserAdmin(OwnedAdmin, DjangoUserAdmin):  # type: ignore[type-arg] # a class at run time
     """Accounts: everybody's for a superuser, their own for the rest of the staff.
 
     Deleting one deletes all that is theirs, files included.
     """
 
+    owner_path = "pk"
     list_display = ("username", "email", "id", "is_staff", "is_active", "date_joined")
     readonly_fields = ("id", "last_login", "date_joined")
     search_fields = ("=id", "username", "email")
@@ -121,13 +123,6 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg] # a class at run tim
             return fields
         names = [field.name for field in User._meta.get_fields()]
         return (*fields, *(name for name in names if name not in self.own_fields))
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """Keep who the member of staff may see."""
-        queryset: QuerySet[User] = super().get_queryset(request)
-        if request.user.is_superuser:
-            return queryset
-        return queryset.filter(pk=request.user.pk)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Leave new accounts to superusers."""
@@ -152,6 +147,15 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg] # a class at run tim
             raise PermissionDenied
         response: HttpResponse = super().user_change_password(request, id, form_url)
         return response
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[Any, dict[str, int], set[str], list[str]]:
+        """Ask for the permission to delete accounts; what is theirs goes with them."""
+        deleted, counts, _, protected = super().get_deleted_objects(objs, request)
+        is_kept = not all(self.has_delete_permission(request, user) for user in objs)
+        lacking = {str(self.opts.verbose_name)} if is_kept else set()
+        return deleted, counts, lacking, protected
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         """Delete the files too."""
@@ -185,7 +189,7 @@ class TokenForm(ModelForm):  # type: ignore[type-arg] # a class at run time
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # a class at run time
+class ApiTokenAdmin(OwnedAdmin):
     """Tokens of everybody for a superuser, their own for the rest of the staff.
 
     They can be issued and revoked (deleted), not changed.
@@ -206,13 +210,6 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # a class at ru
         """Show more of a token that exists."""
         fields = super().get_fields(request, obj)
         return fields if obj is None else (*fields, *self.readonly_fields)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
-        """Keep what the member of staff may see."""
-        queryset: QuerySet[ApiToken] = super().get_queryset(request)
-        if request.user.is_superuser:
-            return queryset
-        return queryset.filter(owner_id=request.user.pk)
 
     def formfield_for_foreignkey(
         self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any

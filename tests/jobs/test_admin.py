@@ -152,7 +152,7 @@ def test_other_staff_sees_its_own_alone(alice):
 
     assert "job-of-alice" in page
     assert "of-bob" not in page
-    assert alice.get(f"{LIST}job-of-bob/change/").status_code == 302
+    assert alice.get(f"{LIST}job-of-bob/change/").status_code == 404
     assert alice.get(f"{LIST}job-of-bob/events/").status_code == 404
 
 

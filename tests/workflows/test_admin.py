@@ -66,8 +66,8 @@ def test_other_staff_sees_its_own_alone(alice):
 
     assert "Of alice" in page
     assert "of-bob" not in page
-    assert alice.get(f"{LIST}of-bob/change/").status_code == 302
-    assert alice.post(f"{LIST}of-bob/delete/", {"post": "yes"}).status_code == 302
+    assert alice.get(f"{LIST}of-bob/change/").status_code == 404
+    assert alice.post(f"{LIST}of-bob/delete/", {"post": "yes"}).status_code == 404
     assert Workflow.objects.filter(pk="of-bob").exists()
 
 

@@ -1,0 +1,1 @@
+"""Who may do what, as one table that the tests walk: see docs/testing.md."""
