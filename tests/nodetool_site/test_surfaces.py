@@ -19,24 +19,33 @@ EXPOSED = {
     "desktop": {
         *("/health", "/ping", "/ready", "/api/health"),
         *("/api/workflows", "/workflows", "/api/jobs", "/api/nodes", "/storage"),
-        *("/ws", "/admin", "/", "/sign-in", "/sign-out"),
+        *(
+            "/ws",
+            "/admin",
+            "/",
+            "/sign-in",
+            "/sign-out",
+            "/api/schema",
+            "/api/docs",
+            "/api/tokens",
+        ),
     },
     "private": {
         *("/health", "/ping", "/ready", "/api/health"),
         *("/api/workflows", "/workflows", "/api/jobs", "/api/nodes", "/storage"),
-        *("/ws", "/admin", "/sign-in", "/sign-out"),
+        *("/ws", "/admin", "/sign-in", "/sign-out", "/api/tokens"),
     },
     "public": {
         *("/health", "/ping", "/ready", "/api/health"),
         *("/api/workflows", "/workflows", "/api/jobs", "/api/nodes", "/storage"),
-        *("/ws", "/sign-in", "/sign-out"),
+        *("/ws", "/sign-in", "/sign-out", "/api/tokens"),
     },
 }
 # On in the modes that the table says, as soon as there is such a route.
 TO_COME = {
-    *("/v1", "/chat", "/api/threads", "/api/messages", "/api/models", "/api/tokens"),
+    *("/v1", "/chat", "/api/threads", "/api/messages", "/api/models"),
     *("/api/storage", "/api/assets", "/api/settings/secrets", "/api/settings"),
-    *("/api/schema", "/api/docs", "/static"),
+    "/static",
 }
 
 
