@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import IntegrityError, transaction
 
+from nodetool_site.lib.surfaces import is_on
 from storage.files import remove_stale_drafts
 from storage.models import User
 from storage.models.user import DEFAULT_USER_ID
@@ -19,6 +20,8 @@ from workflows.services import load_examples
 
 ADMIN_NAME = "admin"
 ITERATIONS = 1_000
+# Django's own command, wherever the server was installed from.
+HOW_TO_SET_ONE = "django-admin changepassword --settings nodetool_site.settings"
 
 
 def make_folders() -> None:
@@ -49,7 +52,8 @@ def prepare(*, is_desktop: bool) -> list[str]:
         if User.objects.filter(pk=DEFAULT_USER_ID).exists():
             return []  # another process was first
         raise
-    return [f"Loaded {len(examples)} example workflows.", _admin_line(name, password)]
+    lines = [f"Loaded {len(examples)} example workflows."]
+    return [*lines, _admin_line(name, password)] if is_on("admin") else lines
 
 
 def _make_staff(password: str) -> str:
@@ -78,7 +82,5 @@ def _quick_hash(password: str) -> str:
 def _admin_line(name: str, password: str) -> str:
     if password:
         return f"Admin pages: user {name}, password {password} (shown only now)."
-    return (
-        f"Admin pages: user {name} has no password; "
-        f"`manage.py changepassword {name}` sets one."
-    )
+    cure = f"`{HOW_TO_SET_ONE} {name}` sets one"
+    return f"Admin pages: user {name} has no password; {cure}."

@@ -65,7 +65,6 @@ TABLE: dict[str, Surface] = {
     "static": Surface(_ALL, ("/static",)),
     # Features of paths that every mode has.
     "reveal_secrets": Surface(_DESKTOP),
-    "clear_models": Surface(_DESKTOP),
     "error_detail": Surface(frozenset({DESKTOP, PRIVATE})),
 }
 

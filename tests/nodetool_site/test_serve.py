@@ -239,6 +239,55 @@ def test_open_address_without_authentication_when_it_is_said_twice(nodetool):
     assert server.get("/api/workflows/")[0] == 200
 
 
+def test_private_mode_starts_with_nothing_said_and_the_token_works(nodetool):
+    """As a new user would start it: no question, a token once, the line to paste."""
+    first = nodetool.serve(*PRIVATE)
+    log = first.log()
+    (token,) = re.findall(r"^Token \(.*\): (\S+)$", log, re.MULTILINE)
+    (line,) = re.findall(r"^Try: (curl .*)$", log, re.MULTILINE)
+
+    pasted = subprocess.run(
+        ["bash", "-c", f"{line} --silent --fail"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+    assert "(mode=private, auth=static)" in log
+    assert "Serves requests to localhost, 127.0.0.1, [::1]; ALLOWED_HOSTS" in log
+    assert "Hello, World" in pasted.stdout
+    assert first.get("/api/workflows/", token=token)[0] == 200
+    assert first.get("/api/workflows/")[0] == 401
+    assert first.get("/")[0] == 404
+    assert first.terminate() == 0
+    assert token not in nodetool.serve(*PRIVATE).log()
+
+
+def test_private_mode_on_every_address_serves_its_own_names_alone(nodetool):
+    server = nodetool.serve(*PRIVATE, "--host", ANYWHERE)
+    (names,) = re.findall(r"^Serves requests to (.*);", server.log(), re.MULTILINE)
+
+    assert socket.gethostname().lower() in names.split(", ")
+    assert "*" not in names
+    assert server.get("/health")[0] == 200
+    assert "Try: curl http://localhost:" in server.log()
+
+
+def test_public_mode_starts_for_a_supabase_project(nodetool):
+    server = nodetool.serve(*PUBLIC, **SUPABASE)
+
+    assert "(mode=public, auth=supabase)" in server.log()
+    assert "Admin pages" not in server.log()
+    assert server.get("/health")[0] == 200
+    assert server.get("/admin/")[0] == 404
+    assert server.get("/api/workflows/")[0] == 401
+
+
+def test_editor_is_another_word_for_desktop(nodetool):
+    assert LISTENING.search(nodetool.serve("--mode", "editor").log())
+
+
 def test_data_folder_is_for_its_owner_alone(nodetool):
     nodetool.serve().terminate()
 

@@ -31,6 +31,22 @@ def test_one_command_gives_a_server_with_its_worker(
     assert not any(worker.is_running() for worker in workers)
 
 
+def test_worker_of_the_same_command_runs_in_the_servers_mode(
+    nodetool, postgres_database, redis_url
+):
+    server = nodetool.serve(
+        *("--mode", "private", "--with-worker"),
+        DATABASE_URL=postgres_database,
+        REDIS_URL=redis_url,
+    )
+    [worker] = psutil.Process(server.pid).children()
+
+    words = worker.cmdline()
+
+    assert words[-3:] == ["worker", "--mode", "private"]
+    assert server.terminate(90) == 0
+
+
 def test_broker_that_is_away_makes_the_server_unready_and_not_unhealthy(
     nodetool, postgres_database
 ):
