@@ -77,7 +77,7 @@ def claim_cases(stub: StubSupabase, algorithm: str) -> Iterator[Case]:
     right = {
         "just over, within the leeway": {"exp": int(time.time()) - 2},
         "a clock ahead, within the leeway": {"iat": int(time.time()) + 5},
-        "times with a fraction": {"exp": NOW + 60.5, "iat": NOW - 1.25},
+        "times with a fraction": {"exp": NOW + 3600.5, "iat": NOW - 1.25},
         "a list of the one audience": {"aud": ["authenticated"]},
         "an upper-case subject": {"user_id": ALICE.upper()},
         "nbf that has come": {"nbf": NOW - 60},
