@@ -12,11 +12,41 @@ from importlib import import_module
 from django.apps import apps
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiYamlRenderer
+from drf_spectacular.utils import extend_schema
 
 from nodetool_site import auth_schema
-from nodetool_site.lib.api_schema import MAPPING, NUMBER, TEXT, Json, object_of
+from nodetool_site.api_docs import YAML_TYPE
+from nodetool_site.lib.api_schema import (
+    MAPPING,
+    NUMBER,
+    TEXT,
+    Json,
+    describe_views,
+    errors,
+    object_of,
+    query,
+)
 from nodetool_site.lib.rendering import encode_json
 
+FORM: Json = {"type": "string", "enum": ["json", "yaml"]}
+describe_views(
+    "nodetool_site.api_docs",
+    {
+        "ApiSchema": {
+            "get": extend_schema(
+                parameters=[query("format", FORM, "Wins over `Accept`.")],
+                responses={
+                    200: MAPPING,
+                    (200, YAML_TYPE): TEXT,
+                    **errors(404, 422),
+                },
+            )
+        },
+        "ApiDocs": {
+            "get": extend_schema(responses={(200, "text/html"): TEXT, **errors(404)})
+        },
+    },
+)
 PROBES: dict[str, tuple[str, Json]] = {
     "/health": (
         "Liveness: the process serves.",

@@ -84,7 +84,7 @@ class ApiMiddleware:
                 await _count(request)
         refused = surfaces.refusal(request.path_info)
         if refused:
-            raise NotFound if refused == 404 else Forbidden(_mode_refusal())
+            raise _left_out(request.path_info, refused)
         check_admin_token(request)
         return await self.get_response(request)
 
@@ -100,8 +100,16 @@ class ApiMiddleware:
                 headers.setdefault(name, value)
 
 
-def _mode_refusal() -> str:
-    return f"This is not available in {settings.SERVER_MODE} mode."
+def _left_out(path: str, status: int) -> ApplicationError:
+    """Return the refusal of a path that this mode, or ``--disable-...``, leaves out.
+
+    Where details are told it names the mode, so that nobody looks for a typing error.
+    """
+    if status == 403:
+        return Forbidden(f"This is not available in {settings.SERVER_MODE} mode.")
+    if surfaces.is_left_out(path) and surfaces.is_on("error_detail"):
+        return NotFound(f"Not found: {settings.SERVER_MODE} mode leaves this out.")
+    return NotFound()
 
 
 def _request_id(request: HttpRequest) -> str:

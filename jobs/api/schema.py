@@ -140,7 +140,7 @@ RUN = extend_schema(
         200: RUN_ANSWER,
         STREAM: TEXT,
         202: RUN_ANSWER,
-        **errors(404, 409, 413, 415, 500, 503, 504, schema=RUN_ERROR),
+        **errors(404, 409, 413, 415, 500, 504, schema=RUN_ERROR),
     },
 )
 
@@ -148,7 +148,7 @@ RUN = extend_schema(
 def _command(answer: Json, body: Json | None = None) -> Any:
     return extend_schema(
         request=None if body is None else {"application/json": body},
-        responses={200: answer, **errors(404, 409, 413, 415, 503)},
+        responses={200: answer, **errors(404, 409, 413, 415)},
     )
 
 
@@ -176,11 +176,11 @@ VIEWS: dict[str, dict[str, Any]] = {
         )
     },
     "job_views.RunningJobs": {
-        "get": extend_schema(responses={200: array_of(SHORT_JOB), 401: ERROR})
+        "get": extend_schema(responses={200: array_of(SHORT_JOB), **errors()})
     },
     "job_views.JobDetail": {
         "get": extend_schema(responses={200: JOB, **errors(404)}),
-        "delete": extend_schema(responses={200: NULL, **errors(404, 409, 503)}),
+        "delete": extend_schema(responses={200: NULL, **errors(404, 409)}),
     },
     "job_views.JobEvents": {
         "get": extend_schema(

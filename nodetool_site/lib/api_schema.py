@@ -64,9 +64,11 @@ def header(name: str, description: str) -> OpenApiParameter:
 
 
 def errors(*codes: int, schema: Json = ERROR) -> dict[Any, Json]:
-    """Return the error answers of an operation; 400 and 401 are everywhere."""
-    everywhere: tuple[Any, ...] = (400, 401)
-    return dict.fromkeys((*everywhere, *codes), schema)
+    """Return the error answers of an operation, with those that every one has.
+
+    A bad Host, no credential, one of too few scopes, a limit, a database that is away.
+    """
+    return dict.fromkeys((400, 401, 403, 429, *codes, 503), schema)
 
 
 class Schema(AutoSchema):
@@ -86,7 +88,7 @@ class Schema(AutoSchema):
 
     def get_response_serializers(self) -> Any:
         """Return what the answers look like."""
-        return {200: ANY, **errors(404)}
+        return {200: {"description": "Any JSON value."}, **errors(404)}
 
 
 class _Described(OpenApiViewExtension):  # type: ignore[no-untyped-call]

@@ -117,6 +117,12 @@ def refusal(path: str) -> int:
     return 0 if mode in row.modes else row.refusal
 
 
+def is_left_out(path: str) -> bool:
+    """Tell whether a path belongs to a surface that other modes have."""
+    name = surface_of(path)
+    return name is not None and not is_on(name)
+
+
 def is_page(path: str) -> bool:
     """Tell whether a path passes the page middlewares (sessions, CSRF, messages)."""
     return path in PAGES or path.startswith(PAGE_PREFIXES)

@@ -152,6 +152,8 @@ async def test_left_out_surface_is_refused_also_to_a_valid_token(
     assert known.status == status
     assert known.json["code"] == ("FORBIDDEN" if status == 403 else "NOT_FOUND")
     assert known.json["retryable"] is False
+    is_told = mode == "private" and surfaces.surface_of(path) is not None
+    assert (f"{mode} mode" in known.json["detail"]) == (is_told or status == 403)
     is_page = surfaces.is_page(path)
     assert stranger.status == (status if is_page else 401)
 

@@ -26,7 +26,7 @@ from nodetool_site.lib.api_schema import (
     query,
 )
 from workflows.documents import DOCUMENT_FIELDS
-from workflows.models import Access
+from workflows.models import Access, SaveType
 
 ACCESS: Json = {"type": "string", "enum": list(Access.values)}
 _SAID = {
@@ -109,6 +109,45 @@ NODE_TYPE = object_of(
 )
 TOOL = object_of({"name": TEXT, "tool_name": optional(TEXT), "description": TEXT})
 
+SAVE_TYPE: Json = {"type": "string", "enum": list(SaveType.values)}
+VERSION = object_of(
+    {
+        "id": TEXT,
+        "workflow_id": TEXT,
+        "version": WHOLE,
+        "created_at": TEXT,
+        "name": TEXT,
+        "description": TEXT,
+        "graph": GRAPH,
+        "save_type": SAVE_TYPE,
+        "autosave_metadata": optional(MAPPING),
+    }
+)
+VERSION_LIST = object_of({"next": optional(TEXT), "versions": array_of(VERSION)})
+AUTOSAVE = object_of(
+    {},
+    {
+        "save_type": SAVE_TYPE,
+        "description": optional(TEXT),
+        "force": FLAG,
+        "client_id": optional(TEXT),
+        "graph": optional(GRAPH),
+        "max_versions": optional(WHOLE),
+    },
+)
+DIFF = object_of(
+    dict.fromkeys(
+        (
+            "added_nodes",
+            "removed_nodes",
+            "changed_nodes",
+            "added_edges",
+            "removed_edges",
+        ),
+        array_of(MAPPING),
+    )
+)
+
 PAGE = [
     query("limit", WHOLE, "Rows of a page, 1 to 500."),
     query("cursor", TEXT, "`next` of the page before."),
@@ -154,6 +193,35 @@ describe_views(
             "get": _reads(WORKFLOW, 404),
             "put": _writes(WORKFLOW_REQUEST, WORKFLOW),
             "delete": _reads(NULL, 404),
+        },
+        "version_views.VersionCollection": {
+            "get": _reads(VERSION_LIST, 404, 422, parameters=PAGE[:2]),
+            "post": _writes(
+                object_of({}, {"name": optional(TEXT), "description": optional(TEXT)}),
+                VERSION,
+            ),
+        },
+        "version_views.VersionDetail": {
+            "get": _reads(VERSION, 404),
+            "delete": _reads(object_of({"success": FLAG}), 404),
+        },
+        "version_views.VersionRestore": {"post": _writes(object_of({}), WORKFLOW)},
+        "version_views.VersionDiff": {
+            "get": _reads(
+                DIFF,
+                404,
+                parameters=[
+                    query("to", TEXT, "Another version; without it the present graph.")
+                ],
+            )
+        },
+        "version_views.WorkflowAutosave": {
+            "post": _writes(
+                AUTOSAVE,
+                object_of(
+                    {"version": optional(VERSION), "message": TEXT, "skipped": FLAG}
+                ),
+            )
         },
         "views.WorkflowNames": {
             "get": _reads({"type": "object", "additionalProperties": TEXT})
