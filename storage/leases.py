@@ -26,6 +26,7 @@ from storage.models import ApiToken, User
 logger = logging.getLogger(__name__)
 
 RECHECK_S = 5.0
+GATHER_S = 0.1  # changes that come together are looked at together
 ASK_AGAIN_S = 30.0  # with RECHECK_S and an answer: within a minute
 BATCH = 500
 ASKED_AT_ONCE = 10
@@ -50,7 +51,7 @@ class Leases:
     """The leases of this process. Used on the serving loop, but for ``look_again``."""
 
     def __init__(self) -> None:
-        self._open: dict[str, list[Lease]] = {}  # by the token's hash
+        self._open: dict[str, set[Lease]] = {}  # by the token's hash
         self._asked_at: dict[str, float] = {}
         self._watch: asyncio.Task[None] | None = None
         self._wake: asyncio.Event | None = None
@@ -66,7 +67,7 @@ class Leases:
             return None
         lease = Lease(identity.user_id, credential, on_end)
         loop = asyncio.get_running_loop()
-        self._open.setdefault(credential.sha256, []).append(lease)
+        self._open.setdefault(credential.sha256, set()).add(lease)
         self._asked_at.setdefault(credential.sha256, loop.time())
         if credential.expires_at is not None:
             left = max(0.0, credential.expires_at - time.time())
@@ -84,10 +85,9 @@ class Leases:
         if lease.timer is not None:
             lease.timer.cancel()
         sha256 = lease.credential.sha256
-        others = [other for other in self._open.get(sha256, ()) if other is not lease]
-        if others:
-            self._open[sha256] = others
-        else:
+        group = self._open.get(sha256, set())
+        group.discard(lease)
+        if not group:
             self._open.pop(sha256, None)
             self._asked_at.pop(sha256, None)
 
@@ -108,6 +108,7 @@ class Leases:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RECHECK_S):
                     await wake.wait()
+                    await asyncio.sleep(GATHER_S)
             wake.clear()
             try:
                 await self._recheck()
@@ -117,7 +118,7 @@ class Leases:
                 logger.exception("open connections could not be checked")
 
     async def _recheck(self) -> None:
-        leases = [group[0] for group in self._open.values()]
+        leases = [next(iter(group)) for group in self._open.values()]
         ours = [one for one in leases if not one.credential.jwt]
         theirs = [one for one in leases if one.credential.jwt]
         tokens = await _usable_tokens(one.credential.sha256 for one in ours)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -107,6 +109,9 @@ class Supabase:
             InvalidJwt: nobody does.
             Unreachable: who might does not answer.
         """
+        if "jwt" not in sys.modules:
+            # In a thread: it imports cryptography, which would hold up the loop.
+            await asyncio.to_thread(import_module, "jwt")
         header = read_header(token)
         if header.algorithm == HS256 and self._secret:
             return verify(token, self._secret, algorithm=HS256, issuer=self.issuer)

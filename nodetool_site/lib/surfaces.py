@@ -12,9 +12,11 @@ from nodetool_site.lib.modes import DESKTOP, MODES, PRIVATE
 
 STORAGE_PREFIX = "/storage/"
 ADMIN_PREFIX = "/admin/"
-SIGN_PREFIXES = ("/sign-in", "/sign-out")
-PAGE_PREFIXES = (ADMIN_PREFIX, "/static/", STORAGE_PREFIX, *SIGN_PREFIXES)
-PAGES = frozenset({"/", "/admin"})
+SIGN_IN_AND_OUT = ("/sign-in", "/sign-out")
+PAGE_PREFIXES = (ADMIN_PREFIX, "/static/", STORAGE_PREFIX)
+PAGES = frozenset(
+    {"/", "/admin", *SIGN_IN_AND_OUT, *(f"{path}/" for path in SIGN_IN_AND_OUT)}
+)
 PUBLIC = frozenset({"/health", "/ping", "/api/health", "/ready"})
 PUBLIC_WORKFLOWS = "/api/workflows/public"
 
@@ -61,7 +63,7 @@ TABLE: dict[str, Surface] = {
     "docs": Surface(_DESKTOP, ("/api/schema", "/api/docs"), "default-api"),
     "admin": Surface(frozenset({DESKTOP, PRIVATE}), ("/admin",)),
     "page": Surface(_DESKTOP, ("/",)),
-    "sign_in": Surface(_ALL, SIGN_PREFIXES),
+    "sign_in": Surface(_ALL, SIGN_IN_AND_OUT),
     "static": Surface(_ALL, ("/static",)),
     # Features of paths that every mode has.
     "reveal_secrets": Surface(_DESKTOP),

@@ -63,7 +63,10 @@ async def get(path: str, token: str = "", method: str = "GET"):
     return start["status"], names, json.loads(body) if body else None
 
 
-@pytest.mark.parametrize("path", ["/api/workflows/", "/api/workflows", "/unknown"])
+@pytest.mark.parametrize(
+    "path",
+    ["/api/workflows/", "/api/workflows", "/unknown", "/sign-inx", "/sign-in/x"],
+)
 async def test_a_path_without_a_credential_is_closed(path):
     status, headers, body = await get(path)
 
