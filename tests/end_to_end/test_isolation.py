@@ -40,7 +40,9 @@ class Users:
 @pytest.fixture(scope="module")
 def _users(mode, tmp_path_factory) -> Iterator[Users]:
     folder = tmp_path_factory.mktemp(f"users-{mode}") / "data"
-    environment = {**TEST_NODES, "AUTH_PROVIDER": "multi_user"}
+    # More is asked here than a user may ask in a minute.
+    no_limits = {"RATE_LIMIT_PER_MINUTE": "0", "RUN_LIMIT_PER_MINUTE": "0"}
+    environment = {**TEST_NODES, "AUTH_PROVIDER": "multi_user", **no_limits}
     with new_backend(mode, folder) as backend:
         server = ServerProcess(backend, env=environment)
         try:

@@ -79,6 +79,9 @@ def _pair(request, mode, tmp_path_factory) -> Iterator[Pair]:
         **TEST_NODES,
         "AUTH_PROVIDER": request.param,
         "SERVER_AUTH_TOKEN": STATIC,
+        # The tests of this file may come within one minute.
+        "RATE_LIMIT_PER_MINUTE": "0",
+        "RUN_LIMIT_PER_MINUTE": "0",
         "DJANGO_SECRET_KEY": "the-pair-signs-with-this-" * 3,
     }
     with ExitStack() as stack:
