@@ -7,6 +7,7 @@ from here on: a header may hold any of them.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from typing import ClassVar, TypeAlias
 from urllib.parse import unquote_to_bytes
@@ -14,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
@@ -33,8 +35,11 @@ from storage.identity import (
     is_enforced,
     knows_api_tokens,
 )
+from storage.key_sets import Unreachable
 from storage.leases import Lease, leases
 from storage.static_token import is_static_token, static_tokens
+
+logger = logging.getLogger(__name__)
 
 RawHeaders: TypeAlias = Iterable[tuple[bytes, bytes]]
 
@@ -180,9 +185,13 @@ async def _look_further(token: bytes) -> Identity | None:
     Raises:
         Unavailable: who knows does not answer.
     """
-    if auth_provider() == SUPABASE and not token.startswith(API_TOKEN_START):
-        return await supabase.current().identify(token)
-    return await db(api_tokens.look_up, token) if knows_api_tokens() else None
+    try:
+        if auth_provider() == SUPABASE and not token.startswith(API_TOKEN_START):
+            return await supabase.current().identify(token)
+        return await db(api_tokens.look_up, token) if knows_api_tokens() else None
+    except (OperationalError, InterfaceError) as error:
+        logger.error("nobody can be identified: %s", error)
+        raise Unreachable from error
 
 
 def _verify_in_memory(token: bytes | None, address: str) -> Identity | None:

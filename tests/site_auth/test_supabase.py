@@ -5,6 +5,7 @@ import time
 import uuid
 
 import pytest
+from django.db import OperationalError
 
 from nodetool_site import auth
 from nodetool_site.lib.db import db
@@ -237,6 +238,25 @@ class TestAway:
         with pytest.raises(Unreachable):
             await auth.authenticate_socket(scope(query=f"api_key={away.token()}"))
         await supabase.current().http.close()
+
+
+@pytest.mark.parametrize("kind", ["jwt", "api"])
+async def test_a_database_that_is_away_makes_nobody_a_stranger(
+    project, monkeypatch, kind
+):
+    stub = project(secret=True)
+    token = stub.token() if kind == "jwt" else "nt_something"
+
+    def away(*args):
+        raise OperationalError("no connection")
+
+    monkeypatch.setattr(supabase, "_account", away)
+    monkeypatch.setattr(auth.api_tokens, "look_up", away)
+
+    status, _, body = await get("/api/workflows/", token)
+    assert (status, body["detail"]) == (503, "Authentication service unavailable")
+    with pytest.raises(Unreachable):
+        await auth.authenticate_socket(scope(query=f"api_key={token}"))
 
 
 async def test_while_away_nothing_counts_as_a_failure(project):
