@@ -55,7 +55,7 @@ def test_outside_desktop_mode_there_is_no_password():
     user = User.objects.get()
     assert user.is_staff
     assert not user.has_usable_password()
-    assert "changepassword admin" in lines[-1]
+    assert f"{first_run.HOW_TO_SET_ONE} admin" in lines[-1]
 
 
 def test_the_first_run_loads_the_examples():
