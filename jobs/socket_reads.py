@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 import msgspec
 
 from jobs.consumers import CommandError, Handler, Message, Session
-from jobs.socket_assets import find_asset
-from jobs.socket_assets import list_assets as read_assets
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import BadRequest, Forbidden, NotFound, describe_error
-from nodetool_site.lib.pagination import encode_cursor
+from nodetool_site.lib.pagination import DEFAULT_LIMIT, MAX_LIMIT, encode_cursor
 from storage.keys import is_asset_id
+from storage.reads import find_document
+from storage.reads import list_assets as read_assets
 from workflows import reads
 from workflows.api.queries import read_list_query
 from workflows.errors import WorkflowNotFound
@@ -76,7 +76,14 @@ async def list_assets(session: Session, data: Message) -> Json:
     """A page of the caller's assets, narrowed as over HTTP."""
     names = ("parent_id", "content_type", "workflow_id", "node_id", "job_id")
     query = _query(data, "page_size", "cursor", *names)
-    return await db(read_assets, session.user_id, query, base_url=session.base_url)
+    return await db(
+        read_assets,
+        session.user_id,
+        query,
+        base_url=session.base_url,
+        default=DEFAULT_LIMIT,
+        most=MAX_LIMIT,
+    )
 
 
 async def get_asset(session: Session, data: Message) -> Json:
@@ -84,7 +91,7 @@ async def get_asset(session: Session, data: Message) -> Json:
     asset_id = _text(data, "id")
     if not is_asset_id(asset_id):
         raise NotFound("Asset not found")
-    return await db(find_asset, session.user_id, asset_id, base_url=session.base_url)
+    return await db(find_document, session.user_id, asset_id, base_url=session.base_url)
 
 
 class _Reading:

@@ -15,6 +15,7 @@ from nodetool_site.lib.modes import HARDENED, PUBLIC
 from nodetool_site.lib.surfaces import is_on
 from storage.crypto import HOW_TO_MAKE_ONE, key_problem
 from storage.static_token import MIN_LENGTH
+from storage.stores import can_use_buckets, uses_buckets
 
 # What templates and tutorials put in the place of a key.
 SAMPLE_PREFIX = "django-insecure-"
@@ -65,6 +66,13 @@ def process_problems() -> Iterable[Problem]:
             "processes cannot share",
             "set DATABASE_URL to a PostgreSQL database, or unset REDIS_URL and "
             "CELERY_BROKER_URL",
+        )
+    if uses_buckets() and not can_use_buckets():
+        yield (
+            "nodetool.E014",
+            "S3_ENDPOINT_URL or S3_ACCESS_KEY_ID is set, but the package that speaks "
+            "S3 is not installed",
+            "pip install 'nodetool[s3]', or unset them",
         )
     if settings.IS_SCALE_OUT and not settings.CHANNEL_LAYER_URL:
         yield (

@@ -12,6 +12,7 @@ import asyncio
 import io
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from typing import IO, Any
 
 from asgiref.sync import ThreadSensitiveContext
@@ -25,7 +26,7 @@ from django.urls import set_script_prefix, set_urlconf
 
 from nodetool_site.lib.access_log import log_request, masked_target
 from nodetool_site.lib.asgi_types import Receive, Scope, Send
-from nodetool_site.lib.bodies import body_limit
+from nodetool_site.lib.bodies import BodyStream, body_limit, is_streamed
 from nodetool_site.lib.errors import BadRequest, PayloadTooLarge, error_response
 from nodetool_site.lib.surfaces import is_page
 
@@ -43,7 +44,10 @@ def keep_connections() -> None:
 
 
 class Handler(ASGIHandler):
-    """Serves HTTP: reads the body within its limit, answers, writes the access line."""
+    """Serves HTTP: reads the body within its limit, answers, writes the access line.
+
+    The body of an upload is left to its view.
+    """
 
     def __init__(self) -> None:
         keep_connections()
@@ -63,12 +67,16 @@ class Handler(ASGIHandler):
         """Serve one request, until its answer is out or its client is gone."""
         started = time.perf_counter()
         request = None
+        disconnected: Callable[[], Awaitable[Any]] = receive
         try:
-            body, size = await self._read_body(scope, receive)
-            request = self._request(scope, body, size)
+            if is_streamed(scope["method"], scope["path"]):
+                request, disconnected = self._streamed_request(scope, receive)
+            else:
+                body, size = await self._read_body(scope, receive)
+                request = self._request(scope, body, size)
             set_script_prefix(get_script_prefix(scope))
             await signals.request_started.asend(sender=self.__class__, scope=scope)
-            status = await self._answer(request, receive, send)
+            status = await self._answer(request, disconnected, send)
         except RequestAborted:
             return
         except (BadRequest, PayloadTooLarge) as error:
@@ -84,12 +92,17 @@ class Handler(ASGIHandler):
         response._resource_closers.append(request.close)
         return response  # type: ignore[no-any-return]
 
-    async def _answer(self, request: ASGIRequest, receive: Receive, send: Send) -> int:
+    async def _answer(
+        self,
+        request: ASGIRequest,
+        disconnected: Callable[[], Awaitable[Any]],
+        send: Send,
+    ) -> int:
         """Answer; a client that hangs up cancels the view. Returns the status."""
         task = asyncio.current_task()
         assert task is not None
         response = None
-        hung_up = asyncio.ensure_future(receive())
+        hung_up = asyncio.ensure_future(disconnected())
         hung_up.add_done_callback(_cancel := lambda _: task.cancel())
         try:
             response = await self.run_get_response(request)
@@ -117,7 +130,7 @@ class Handler(ASGIHandler):
             PayloadTooLarge: over the limit of the path.
             RequestAborted: the client has gone.
         """
-        limit = body_limit(scope["path"])
+        limit = body_limit(scope["method"], scope["path"])
         body: IO[bytes] | None = None
         size = 0
         while True:
@@ -139,6 +152,16 @@ class Handler(ASGIHandler):
             if not more:
                 body.seek(0)
                 return body, size
+
+    def _streamed_request(
+        self, scope: Scope, receive: Receive
+    ) -> tuple[ASGIRequest, Callable[[], Awaitable[Any]]]:
+        """Return the request, and what returns when its client has gone."""
+        limit = body_limit(scope["method"], scope["path"])
+        stream = BodyStream(receive, limit)
+        request = self._request(scope, io.BytesIO(), 0)
+        request.body_stream = stream  # type: ignore[attr-defined] # for its view
+        return request, stream.disconnected
 
     def _request(self, scope: Scope, body: IO[bytes], size: int) -> ASGIRequest:
         try:

@@ -47,7 +47,7 @@ class Draft:
         self._digest = hashlib.sha256()
         self.size = 0
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes | memoryview) -> None:
         """Write at the end."""
         with telling_full_disk():
             self._file.write(data)

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from storage.identity import is_enforced
-from storage.keys import PUBLIC_PREFIX
+from storage.keys import PUBLIC_PREFIX, PUBLIC_TEMP_PREFIX
 
 SALT = "storage.links"
 STEP_S = 3600
@@ -27,21 +27,24 @@ def reads_are_open() -> bool:
     return settings.STORAGE_PUBLIC_READ or not is_enforced()
 
 
-def public_path(key: str, owner_id: str) -> str:
+def public_path(key: str, owner_id: str, *, is_temp: bool = False) -> str:
     """Return the path, with its query, under which ``key`` can be read."""
-    path = PUBLIC_PREFIX + key
+    path = (PUBLIC_TEMP_PREFIX if is_temp else PUBLIC_PREFIX) + key
     if reads_are_open():
         return path
     expires_at = _expiry(time.time())
     return f"{path}?sig={sign(key, owner_id, expires_at)}&exp={expires_at}"
 
 
-def public_url(key: str, owner_id: str, base_url: str = "") -> str:
+def public_url(
+    key: str, owner_id: str, base_url: str = "", *, is_temp: bool = False
+) -> str:
     """Return the whole address; ``base_url`` is the one the caller reached us by."""
-    base = (
-        getattr(settings, "ASSET_DOMAIN", "") or base_url or settings.NODETOOL_API_URL
-    )
-    return base.rstrip("/") + public_path(key, owner_id)
+    domain = (is_temp and settings.ASSET_TEMP_DOMAIN) or settings.ASSET_DOMAIN
+    if domain and "://" not in domain:
+        domain = f"https://{domain}"
+    base = domain or base_url or settings.NODETOOL_API_URL
+    return base.rstrip("/") + public_path(key, owner_id, is_temp=is_temp)
 
 
 @lru_cache(maxsize=1024)

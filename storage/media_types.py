@@ -86,6 +86,14 @@ def is_active(content_type: str) -> bool:
     return _ACTIVE.search(content_type) is not None
 
 
+def has_thumbnail(content_type: str) -> bool:
+    """Tell whether a small picture can be made of such a file.
+
+    Vector graphics are documents: nothing here draws them.
+    """
+    return content_type.startswith(("image/", "video/")) and not is_active(content_type)
+
+
 def value_type_of(content_type: str) -> str:
     """Return the ``type`` of an asset value that holds such a file."""
     essence = content_type.partition(";")[0].strip().lower()

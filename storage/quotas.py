@@ -7,11 +7,14 @@ locks the user's row: whoever changes a user's folders takes ``lock_owner`` firs
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from django.conf import settings
 from django.db import transaction
 from django.db.models import BigIntegerField, F, Sum, Value
 from django.db.models.functions import Coalesce
 
+from nodetool_site.lib.errors import PayloadTooLarge
 from storage.errors import QuotaExceeded
 from storage.models import Asset, User
 
@@ -39,19 +42,33 @@ def give_room(owner_id: str, size: int) -> None:
         User.objects.filter(pk=owner_id).update(stored_bytes=F("stored_bytes") - size)
 
 
-def check_room(owner_id: str, size: int) -> None:
-    """Refuse early what cannot fit; ``take_room`` decides.
+class Room(NamedTuple):
+    """How large a file may become, seen before it is there; ``take_room`` decides."""
 
-    Raises:
-        QuotaExceeded: there is no room for ``size`` bytes.
-    """
-    quota = settings.STORAGE_QUOTA_BYTES
-    if not quota:
-        return
+    stored_bytes: int
+
+    def check(self, size: int) -> None:
+        """Refuse what cannot fit, as early as its size is known.
+
+        Raises:
+            PayloadTooLarge: over what one upload may be.
+            QuotaExceeded: over what the user may store.
+        """
+        limit, quota = settings.MAX_UPLOAD_BYTES, settings.STORAGE_QUOTA_BYTES
+        if limit and size > limit:
+            raise PayloadTooLarge(
+                f"The file is larger than the {limit} bytes that one upload may have "
+                "(MAX_UPLOAD_BYTES)"
+            )
+        if quota and self.stored_bytes + size > quota:
+            raise QuotaExceeded(self.stored_bytes, size, quota)
+
+
+def room_of(owner_id: str, *, without: int = 0) -> Room:
+    """Return the room of a user; ``without`` bytes are about to be replaced."""
     users = User.objects.filter(pk=owner_id)
     stored = users.values_list("stored_bytes", flat=True).first() or 0
-    if stored + size > quota:
-        raise QuotaExceeded(stored, size, quota)
+    return Room(stored - without)
 
 
 def lock_owner(owner_id: str) -> None:

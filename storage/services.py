@@ -19,7 +19,7 @@ from storage import folders, quotas
 from storage.errors import InvalidFolder, UnknownAsset
 from storage.files import Draft, delete_file, open_file
 from storage.ids import new_id
-from storage.media_types import extension_for
+from storage.media_types import content_type_of, extension_for, has_thumbnail
 from storage.models import Asset, User
 from storage.models.asset import FOLDER_TYPE
 
@@ -295,6 +295,13 @@ def delete_expired() -> int:
     return sum(len(delete_assets(owner, ids)) for owner, ids in by_owner.items())
 
 
+def delete_expired_key(key: str) -> None:
+    """Delete the temporary file of a key, whoever's it was, if its time is over."""
+    over = Asset.objects.filter(key=key, expires_at__lte=timezone.now()).first()
+    if over is not None:
+        delete_asset(over)
+
+
 def delete_user(user: User) -> None:
     """Delete a user with all that is theirs, files included."""
     files = _files_of(Asset.objects.visible_to(user))
@@ -346,5 +353,5 @@ def _files_of(assets: Iterable[Asset]) -> list[FileRef]:
 
 def _names_of(asset: Asset) -> Iterable[str]:
     yield asset.stored_as
-    if asset.content_type.startswith(("image/", "video/")):
-        yield asset.thumbnail_key
+    if has_thumbnail(asset.content_type) or has_thumbnail(content_type_of(asset.key)):
+        yield asset.thumbnail_file

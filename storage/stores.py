@@ -65,14 +65,9 @@ def uses_buckets() -> bool:
     return bool(settings.S3_ENDPOINT_URL or settings.S3_ACCESS_KEY_ID)
 
 
-def check_installed() -> None:
-    """Refuse settings that need a package which is not there.
-
-    Raises:
-        ImproperlyConfigured: the extra ``s3`` is missing.
-    """
-    if uses_buckets() and not (find_spec("storages") and find_spec("boto3")):
-        raise ImproperlyConfigured(MISSING_EXTRA)
+def can_use_buckets() -> bool:
+    """Tell whether the extra ``s3`` is installed."""
+    return bool(find_spec("storages") and find_spec("boto3"))
 
 
 def folder_store() -> FolderStore:
@@ -172,7 +167,8 @@ def _folder_store(folder: Path) -> FolderStore:
 def _bucket_store(
     bucket: str, endpoint: str, key_id: str, key: str, region: str
 ) -> BucketStore:
-    check_installed()
+    if not can_use_buckets():
+        raise ImproperlyConfigured(MISSING_EXTRA)
     # A second of imports and 30 MB, for those who keep files in buckets.
     from boto3.s3.transfer import TransferConfig
     from botocore.config import Config

@@ -1,12 +1,11 @@
 """The wire form of a workflow: built once, when it is saved, and stored as text."""
 
-import hashlib
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from nodetool_site.lib.rendering import encode_json, format_time
+from nodetool_site.lib.rendering import encode_json, etag_of, format_time
 from workflows.io_schemas import input_schema, output_schema
 
 Json = dict[str, Any]
@@ -87,12 +86,6 @@ def fields_of(document: Json) -> WorkflowFields:
     """Return what a stored Workflow object was built from."""
     names = WorkflowFields.__struct_fields__
     return WorkflowFields(**{name: document[name] for name in names})
-
-
-def etag_of(document: Json) -> str:
-    """Return the MD5 of an object's JSON with sorted keys; it names a version only."""
-    encoded = msgspec.json.encode(document, order="sorted")
-    return hashlib.md5(encoded, usedforsecurity=False).hexdigest()
 
 
 def only_columns(document: Json, columns: frozenset[str]) -> Json:

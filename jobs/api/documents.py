@@ -11,8 +11,7 @@ from jobs.api.reads import JobRow
 from jobs.models import Status
 from jobs.run_state import run_state, wire_status
 from jobs.services import JobState
-from nodetool_site.lib.rendering import format_time
-from workflows.documents import etag_of
+from nodetool_site.lib.rendering import etag_of, format_time
 from workflows.engine.events import JobUpdate, encode_event
 from workflows.engine.values import is_chunk
 

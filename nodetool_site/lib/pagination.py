@@ -16,10 +16,26 @@ MAX_CURSOR_LENGTH = 1_024
 T = TypeVar("T")
 
 
+def read_text(query: Mapping[str, str], name: str) -> str | None:
+    """Return a text to compare with stored ones, None if it is absent or empty.
+
+    Raises:
+        BadRequest: no stored text can be equal to it.
+    """
+    text = query.get(name, "")
+    if "\x00" in text:  # no stored text holds one, and PostgreSQL refuses to look
+        raise BadRequest(f"Invalid {name}")
+    return text or None
+
+
 def page_limit(
-    query: Mapping[str, str], *, name: str = "limit", default: int = DEFAULT_LIMIT
+    query: Mapping[str, str],
+    *,
+    name: str = "limit",
+    default: int = DEFAULT_LIMIT,
+    most: int = MAX_LIMIT,
 ) -> int:
-    """Return the asked page size, brought into 1..500.
+    """Return the asked page size, brought into 1..``most``.
 
     Raises:
         ValidationFailed: it is not a whole number.
@@ -33,7 +49,7 @@ def page_limit(
         raise ValidationFailed(
             [problem("int_parsing", ("query", name), "Not a whole number", text)]
         ) from None
-    return max(1, min(limit, MAX_LIMIT))
+    return max(1, min(limit, most))
 
 
 def encode_cursor(*position: str | int) -> str:

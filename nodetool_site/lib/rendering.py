@@ -4,6 +4,7 @@ Imports no ``rest_framework.views``: REST framework loads these classes while th
 module is being imported.
 """
 
+import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +31,12 @@ def encode_json(value: Any) -> bytes:
     Times must have passed ``format_time``: msgspec writes ``Z`` for UTC.
     """
     return _encoder.encode(value)
+
+
+def etag_of(document: Mapping[str, Any]) -> str:
+    """Return the MD5 of an object's JSON with sorted keys; it names a version only."""
+    encoded = msgspec.json.encode(document, order="sorted")
+    return hashlib.md5(encoded, usedforsecurity=False).hexdigest()
 
 
 def decode_json(body: bytes) -> Any:

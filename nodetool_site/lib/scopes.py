@@ -22,7 +22,7 @@ _RUN = re.compile(r"(?:/api)?/workflows/[^/]+/run(?:/stream)?")
 _STEER = re.compile(r"/api/jobs/[^/]+/(?:cancel|pause|resume|input|end-input)")
 _JOBS = ("/api/jobs/", "/api/jobs")
 _OPENAI_PREFIX = "/v1/"
-_CHECK = "/api/workflows/validate"
+_READS_BY_POST = ("/api/workflows/validate", "/api/assets/download")
 
 _NOTHING: tuple[str, ...] = ()
 _READ, _STEERS, _FOLLOWS = ("read",), ("run",), ("read", "run")
@@ -58,7 +58,7 @@ def for_request(method: str, path: str) -> tuple[str, ...]:
         return _ADMIN
     if path.startswith(_JOBS):
         return _FOLLOWS if reads else _STEERS if _STEER.fullmatch(path) else _WRITE
-    if reads or path == _CHECK:
+    if reads or path in _READS_BY_POST:
         return _READ
     is_run = _RUN.fullmatch(path) or path.startswith(_OPENAI_PREFIX)
     return _STEERS if is_run else _WRITE

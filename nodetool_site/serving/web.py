@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from daphne.http_protocol import WebRequest
 from twisted.web import http
 
-from nodetool_site.lib.bodies import body_limit
+from nodetool_site.lib.bodies import body_limit, is_streamed
 from nodetool_site.lib.errors import (
     ApplicationError,
     BadRequest,
@@ -23,11 +23,72 @@ from nodetool_site.lib.rendering import encode_json
 from nodetool_site.serving.transport import Gate
 
 BODY_PIECE_BYTES = 64 * 1024
+MAX_QUEUED_BODY_BYTES = 512 * 1024
 IN_MEMORY_BODY_BYTES = 1024**2
 HEAD_TIMEOUT_S = 20.0
 BODY_MIN_BYTES_PER_S = 8 * 1024
 LINGER_S = 5.0
 SERVER_NAME = b"nodetool"
+
+
+UNREADABLE = BadRequest("The request line is not readable.")
+
+
+class BodyQueue:
+    """A body between the network and its reader; when it is full, the peer waits."""
+
+    def __init__(self, producer: Any) -> None:
+        self.is_whole = False
+        self._is_abandoned = False
+        self._producer = producer
+        self._is_paused = False
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._changed: asyncio.Future[None] | None = None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether everything came and was taken."""
+        return self.is_whole and not self._pieces
+
+    def put(self, data: bytes) -> None:
+        """Add what has arrived."""
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > MAX_QUEUED_BODY_BYTES and not self._is_paused:
+            self._is_paused = True
+            self._producer.pauseProducing()
+        self._wake()
+
+    def end(self) -> None:
+        """Say that everything has arrived."""
+        self.is_whole = True
+        self._wake()
+
+    def abandon(self) -> None:
+        """Say that nothing will arrive any more."""
+        self._is_abandoned = True
+        self._pieces.clear()
+        self._wake()
+
+    async def get(self) -> bytes | None:
+        """Return all that is there, waiting for some; None if it was abandoned."""
+        while not (self._pieces or self.is_whole or self._is_abandoned):
+            self._changed = asyncio.get_running_loop().create_future()
+            await self._changed
+        if self._is_abandoned:
+            return None
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        if self._is_paused:
+            self._is_paused = False
+            self._producer.resumeProducing()
+        return data
+
+    def _wake(self) -> None:
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
 
 
 class Request(WebRequest):  # type: ignore[misc] # Daphne is untyped
@@ -41,6 +102,7 @@ class Request(WebRequest):  # type: ignore[misc] # Daphne is untyped
         self.started = time.monotonic()
         self.received_bytes = 0
         self._unread: int | None = None
+        self._stream: BodyQueue | None = None
         self._disconnected_waiter: asyncio.Future[None] | None = None
         self.startedWriting = 0
         self._head: bytes | None = None
@@ -50,19 +112,37 @@ class Request(WebRequest):  # type: ignore[misc] # Daphne is untyped
 
     def gotLength(self, length: int | None) -> None:
         """Prepare for a body, or refuse one that says it is too large."""
-        self._limit = body_limit(self.channel._path.split(b"?")[0].decode("latin-1"))
+        method = self.channel._command.decode("latin-1")
+        path = unquote(self.channel._path.split(b"?")[0].decode("latin-1"))
+        self._limit = body_limit(method, path)
         if length is not None and self._limit and length > self._limit:
             self.refuse(PayloadTooLarge())
+        elif length != 0 and is_streamed(method, path):
+            self._start_stream()
         self.content: IO[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115
             IN_MEMORY_BODY_BYTES
         )
+
+    def _start_stream(self) -> None:
+        """Start the application now: it reads the body as it arrives."""
+        channel = self.channel
+        self.method, self.uri = channel._command, channel._path
+        self.clientproto = channel._version
+        scope = self._scope()
+        if scope is None:
+            self.refuse(UNREADABLE)
+            return
+        self._stream = BodyQueue(channel._networkProducer)
+        self.server.create_application(self, scope)
 
     def handleContentChunk(self, data: bytes) -> None:
         """Keep a piece of the body, as long as it is within the limit."""
         if self.is_refused:
             return
         self.received_bytes += len(data)
-        if self._limit and self.received_bytes > self._limit:
+        if self._stream is not None:
+            self._stream.put(data)
+        elif self._limit and self.received_bytes > self._limit:
             self.refuse(PayloadTooLarge())
         else:
             self.content.write(data)
@@ -71,12 +151,15 @@ class Request(WebRequest):  # type: ignore[misc] # Daphne is untyped
         """Start the application; Daphne does the upgrade to a WebSocket."""
         if self.is_refused:
             return None
+        if self._stream is not None:
+            self._stream.end()
+            return None
         upgrade = self.requestHeaders.getRawHeaders(b"Upgrade", [b""])[0]
         if upgrade.lower() == b"websocket":
             return super().process()
         scope = self._scope()
         if scope is None:
-            self.refuse(BadRequest("The request line is not readable."))
+            self.refuse(UNREADABLE)
         else:
             self._unread = self.received_bytes
             self.content.seek(0)
@@ -112,6 +195,12 @@ class Request(WebRequest):  # type: ignore[misc] # Daphne is untyped
 
     async def receive(self) -> dict[str, Any]:
         """ASGI's receive: the body in pieces as they are asked for, then the end."""
+        if self._stream is not None and not self._stream.is_read:
+            piece = await self._stream.get()
+            if piece is not None:
+                more = not self._stream.is_read
+                return {"type": "http.request", "body": piece, "more_body": more}
+            return {"type": "http.disconnect"}
         if not self.is_gone and self._unread is not None:
             body = self.content.read(BODY_PIECE_BYTES)
             self._unread -= len(body)
@@ -131,6 +220,8 @@ class Request(WebRequest):  # type: ignore[misc] # Daphne is untyped
         if self.is_gone:
             return
         if message["type"] == "http.response.start":
+            if self._stream is not None and not self._stream.is_whole:
+                self._take_no_more()
             self.setResponseCode(message["status"])
             self._head = self._make_head(message["status"], message.get("headers", ()))
         elif message["type"] == "http.response.body":
@@ -224,11 +315,14 @@ class Request(WebRequest):  # type: ignore[misc] # Daphne is untyped
 
     def refuse(self, error: ApplicationError) -> None:
         """Answer before the request is complete, and take no more of it."""
+        self._take_no_more()
+        self.clientproto = b"HTTP/1.1"
+        self._answer(error)
+
+    def _take_no_more(self) -> None:
         self.is_refused = True
         self.channel.is_refusing = True
         self.channel.persistent = False
-        self.clientproto = b"HTTP/1.1"
-        self._answer(error)
 
     # --- End
 
@@ -247,6 +341,8 @@ class Request(WebRequest):  # type: ignore[misc] # Daphne is untyped
     def _end(self) -> None:
         self.is_gone = True
         self.gate.stopProducing()
+        if self._stream is not None:
+            self._stream.abandon()
         waiter = self._disconnected_waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -267,7 +363,8 @@ class Channel(http.HTTPChannel):  # type: ignore[misc] # Twisted's mixins
         if self.requests:
             request = self.requests[-1]
             allowed_s = HEAD_TIMEOUT_S + request.received_bytes / BODY_MIN_BYTES_PER_S
-            if now - request.started > allowed_s and not request.is_refused:
+            is_over = now - request.started > allowed_s
+            if is_over and not request.is_refused and not request.startedWriting:
                 request.refuse(RequestTimeout())
         elif self._buffer:  # the beginning of a request line
             self.partial_since = self.partial_since or now

@@ -1,4 +1,4 @@
-"""How the API's schema speaks of stored files and API tokens.
+"""How the API's schema speaks of API tokens, and what else speaks of storage.
 
 Apart from the views, because drf-spectacular takes its time to import. Importing this
 module is enough: extensions register themselves.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema
 
 from nodetool_site.lib.api_schema import (
-    BINARY,
     NULL,
     TEXT,
     WHOLE,
@@ -17,14 +16,13 @@ from nodetool_site.lib.api_schema import (
     array_of,
     describe_views,
     errors,
-    header,
     object_of,
     optional,
     query,
 )
 from nodetool_site.lib.scopes import SCOPES
+from storage.api import asset_schema as asset_schema  # registers itself
 
-FILE = "application/octet-stream"
 SCOPE: Json = {"type": "string", "enum": list(SCOPES)}
 TIME: Json = {"type": "string", "format": "date-time"}
 TOKEN_FIELDS: Json = {
@@ -66,22 +64,6 @@ TOKEN_REQUEST = object_of(
 describe_views(
     "storage.api",
     {
-        "downloads.StorageView": {
-            "get": extend_schema(
-                parameters=[
-                    header("Range", "One range of bytes."),
-                    header("If-None-Match", "The `ETag` that the caller has."),
-                    query("sig", TEXT, "Signature of a link."),
-                    query("exp", TEXT, "When the link ends, in seconds since 1970."),
-                ],
-                responses={
-                    (200, FILE): BINARY,
-                    (206, FILE): BINARY,
-                    304: None,
-                    **errors(404, 416),
-                },
-            )
-        },
         "token_views.TokenCollection": {
             "get": extend_schema(
                 parameters=[

@@ -1,14 +1,28 @@
-"""Routes of stored files and API tokens, for the root."""
+"""Routes of files, assets and API tokens, for the root.
+
+Words that mean something come before ids.
+"""
 
 from django.urls import re_path
 
 from nodetool_site.lib.paths import both
+from storage.api import asset_views as views
 from storage.api import token_views
 from storage.api.downloads import StorageView
+from storage.api.raw_views import RawStorageView
 
 urlpatterns = [
     # The whole rest is the key: what is wrong with it is said by the view.
-    re_path(r"^storage/(?P<path>.*)$", StorageView.as_view(), name="storage-file"),
+    re_path(r"^storage/(?P<path>(?s:.*))$", StorageView.as_view(), name="storage-file"),
+    re_path(r"^api/storage/(?P<path>(?s:.*))$", RawStorageView.as_view()),
+    both("api/assets", views.AssetCollection.as_view()),
+    both("api/assets/search", views.AssetSearch.as_view()),
+    both("api/assets/download", views.AssetArchive.as_view()),
+    both("api/assets/by-filename/<path:name>", views.AssetByName.as_view()),
+    both("api/assets/<asset_id>", views.AssetDetail.as_view()),
+    both("api/assets/<asset_id>/download", views.AssetDownload.as_view()),
+    both("api/assets/<asset_id>/thumbnail", views.AssetThumbnail.as_view()),
+    both("api/assets/<asset_id>/recursive", views.AssetTree.as_view()),
     both("api/tokens", token_views.TokenCollection.as_view()),
     both("api/tokens/<token_id>", token_views.TokenDetail.as_view()),
 ]

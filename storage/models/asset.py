@@ -84,3 +84,8 @@ class Asset(models.Model):
     def thumbnail_key(self) -> str:
         """The key under which the thumbnail is read."""
         return f"{self.pk}{THUMBNAIL_SUFFIX}"
+
+    @property
+    def thumbnail_file(self) -> str:
+        """The name of the thumbnail's file: other content, another file."""
+        return f"{self.pk}_{self.sha256[:12]}{THUMBNAIL_SUFFIX}"

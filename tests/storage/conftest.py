@@ -1,5 +1,9 @@
 """Three users, a folder for files, and a way to fetch one from ``/storage/``."""
 
+import json
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from django.http.response import HttpResponseBase
 from django.test import AsyncRequestFactory
@@ -7,8 +11,10 @@ from django.test import AsyncRequestFactory
 from nodetool_site.lib.db import db
 from nodetool_site.middleware import ApiMiddleware
 from storage.api.downloads import StorageView
+from storage.api_tokens import issue_token
 from storage.models import Asset, User
 from storage.services import store_asset
+from tests.jobs.http_client import HttpUser
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +81,59 @@ def fetch():
         return await ApiMiddleware(lambda request: view(request, path=path))(request)
 
     return send
+
+
+@pytest.fixture
+def api(settings) -> Callable[..., HttpUser]:
+    """Callers of the whole application, by user: each has a token."""
+    settings.AUTH_PROVIDER = "multi_user"
+    settings.SERVER_AUTH_TOKEN = "a-static-token-of-enough-characters"
+    settings.RATE_LIMIT_PER_MINUTE = 0  # a corpus is more than a minute's requests
+
+    async def caller(user: User) -> HttpUser:
+        return HttpUser((await db(issue_token, user.pk, name="test"))[1])
+
+    return caller
+
+
+@pytest.fixture
+async def mine(api, alice) -> HttpUser:
+    """Alice."""
+    return await api(alice)
+
+
+@pytest.fixture
+async def foreign(api, charlie) -> HttpUser:
+    """Charlie, who must see nothing of hers."""
+    return await api(charlie)
+
+
+def form_of(
+    content: bytes | None = b"0123456789",
+    *,
+    file_name: str = "a.txt",
+    content_type: str = "text/plain",
+    fields: dict[str, Any] | None = None,
+    boundary: str = "----bound",
+) -> tuple[bytes, dict[str, str]]:
+    """A multipart body and its header."""
+    parts = []
+    for name, value in (fields or {}).items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        parts.append(f'Content-Disposition: form-data; name="{name}"\r\n\r\n{text}')
+    body = "".join(f"--{boundary}\r\n{part}\r\n" for part in parts).encode()
+    if content is not None:
+        head = f'Content-Disposition: form-data; name="file"; filename="{file_name}"'
+        kind = f"\r\nContent-Type: {content_type}" if content_type else ""
+        body += f"--{boundary}\r\n{head}{kind}\r\n\r\n".encode() + content + b"\r\n"
+    body += f"--{boundary}--\r\n".encode()
+    return body, {"content_type": f"multipart/form-data; boundary={boundary}"}
+
+
+async def upload(user: HttpUser, content: bytes | None = b"0123456789", **options):
+    """POST a form to /api/assets/."""
+    body, headers = form_of(content, **options)
+    return await user.request("POST", "/api/assets/", body, **headers)
 
 
 async def body_of(response: HttpResponseBase) -> bytes:

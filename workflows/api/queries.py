@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from nodetool_site.lib.errors import BadRequest
 from nodetool_site.lib.pagination import decode_cursor, page_limit
+from nodetool_site.lib.pagination import read_text as read_text
 from workflows.documents import DOCUMENT_FIELDS
 from workflows.reads import Position
 
@@ -26,14 +27,6 @@ def read_list_query(query: Mapping[str, str]) -> ListQuery:
         BadRequest: an unreadable cursor, or a column that does not exist.
     """
     return ListQuery(page_limit(query), _position(query), _columns(query))
-
-
-def read_text(query: Mapping[str, str], name: str) -> str | None:
-    """Return a text to compare with stored ones, None if it is absent or empty."""
-    text = query.get(name, "")
-    if "\x00" in text:  # no stored text holds one, and PostgreSQL refuses to look
-        raise BadRequest(f"Invalid {name}")
-    return text or None
 
 
 def _position(query: Mapping[str, str]) -> Position | None:

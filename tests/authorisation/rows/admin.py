@@ -13,6 +13,7 @@ from nodetool_site.lib.db import db
 from storage.models import User
 from tests.authorisation.model import ActionRow, AdminRow, Caller, Factory, Params
 from tests.authorisation.objects import canary, job, live_job, token, workflow
+from tests.authorisation.rows.storage import file
 
 EVENTS = "admin/jobs/job/<job_id>/events/"
 PASSWORD = "admin/storage/user/<id>/password/"
@@ -144,6 +145,14 @@ ROWS = [
     AdminRow("POST", EVENTS, job, "job_id"),
     *model_pages("storage/apitoken", token, "token_id", add=OWNER, delete=OWNER),
     *model_pages(
+        "storage/asset",
+        file,
+        "asset_id",
+        change=OWNER,
+        delete=OWNER,
+        wrong={"name": ""},
+    ),
+    *model_pages(
         "storage/user",
         account,
         "user_id",
@@ -164,6 +173,7 @@ ROWS = [
 ACTIONS = [
     ActionRow("workflows/workflow", "delete_selected", workflow, "workflow_id"),
     ActionRow("jobs/job", "cancel", live_job, "job_id"),
+    ActionRow("storage/asset", "delete_selected", file, "asset_id"),
     ActionRow("storage/apitoken", "delete_selected", token, "token_id"),
     ActionRow("storage/user", "delete_selected", account, "user_id", of_owner=False),
     ActionRow("auth/group", "delete_selected", group, "group_id", of_nobody=True),
