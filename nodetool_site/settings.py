@@ -15,7 +15,7 @@ from nodetool_site import __version__
 from nodetool_site.lib import modes
 from nodetool_site.lib.environment import Environment, saved_secret
 from nodetool_site.lib.hosts import default_allowed_hosts
-from nodetool_site.lib.registered import SECRETS
+from nodetool_site.lib.registered import SECRETS, SETTINGS
 
 env = Environment()
 if (DOTENV := Path.cwd() / ".env").is_file():
@@ -166,6 +166,12 @@ SECRETS_MASTER_KEY = env.str("SECRETS_MASTER_KEY", default="")
 PROVIDER_KEYS: dict[str, str] = {
     secret.name: env.str(secret.name, default="") for secret in SECRETS
 }
+# Over these, what is stored through the API does not win.
+SET_BY_ENVIRONMENT = {
+    setting.name for setting in SETTINGS if env.str(setting.name, default="")
+}
+if env.str("DEFAULT_EXECUTION_STRATEGY", default=""):
+    SET_BY_ENVIRONMENT.add("JOB_EXECUTION_STRATEGY")
 
 # --- Jobs and messaging
 REDIS_URL = env.str("REDIS_URL", default="")

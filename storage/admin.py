@@ -29,6 +29,7 @@ from django.utils.cache import add_never_cache_headers
 from nodetool_site.lib.admin import OwnedAdmin
 from nodetool_site.lib.scopes import SCOPES
 from storage import asset_admin as asset_admin  # registers itself
+from storage import secret_admin as secret_admin  # registers itself
 from storage.api_tokens import MAX_TOKENS, generate_token
 from storage.models import ApiToken, User
 from storage.models.user import DEFAULT_USER_ID

@@ -48,10 +48,9 @@ def check_master_key() -> None:
     Raises:
         MasterKeyError: the process must not start like this.
     """
-    checks = list(MasterKeyCheck.objects.all())
-    key_ids = set(Secret.objects.order_by().values_list("key_id", flat=True).distinct())
+    checks, key_ids = list(MasterKeyCheck.objects.all()), _key_ids_in_use()
     if checks or key_ids:
-        _verify(_ring_of(_source()), checks, key_ids)
+        _verify(_ring_of(_source(may_make=not key_ids)), checks, key_ids)
 
 
 def reading_ring() -> KeyRing:
@@ -66,17 +65,15 @@ def reading_ring() -> KeyRing:
 def writing_ring() -> KeyRing:
     """Return the ring for writing. Call it inside the writing transaction.
 
-    It opens everything that is stored, and its first key has left its check value. The
-    first call of an install generates a key if none is configured.
+    It opens everything that is stored, and its first key has left its check value. A
+    key is generated if none is configured and no secret is stored.
 
     Raises:
-        MasterKeyError: a stored check value does not open.
+        MasterKeyError: a key that a secret needs is missing, or one is not what it was.
     """
-    checks = list(MasterKeyCheck.objects.all())
-    if not checks and not settings.SECRETS_MASTER_KEY and not Secret.objects.exists():
-        saved_secret(_file(), new_key)
-    ring = _ring_of(_source())
-    _verify(ring, checks, set())
+    checks, key_ids = list(MasterKeyCheck.objects.all()), _key_ids_in_use()
+    ring = _ring_of(_source(may_make=not key_ids))
+    _verify(ring, checks, key_ids)
     if ring.primary_id not in {check.key_id for check in checks}:
         sealed = ring.seal(CHECK_TEXT, *CHECK_PLACE)
         MasterKeyCheck.objects.get_or_create(
@@ -85,11 +82,17 @@ def writing_ring() -> KeyRing:
     return ring
 
 
-def _source() -> Source:
+def _key_ids_in_use() -> set[str]:
+    return set(Secret.objects.order_by().values_list("key_id", flat=True).distinct())
+
+
+def _source(*, may_make: bool = False) -> Source:
     if settings.SECRETS_MASTER_KEY:
         return Source(VARIABLE, settings.SECRETS_MASTER_KEY)
     path = _file()
     try:
+        if may_make:
+            saved_secret(path, new_key)
         return Source(str(path), path.read_text().replace("\n", ","))
     except FileNotFoundError:
         raise MasterKeyError(
@@ -120,11 +123,12 @@ def _parsed(name: str, text: str) -> KeyRing:
 
 
 def _verify(ring: KeyRing, checks: Iterable[MasterKeyCheck], key_ids: set[str]) -> None:
-    needed = {check.key_id for check in checks} | key_ids
-    missing = needed - ring.key_ids
+    missing = key_ids - ring.key_ids
     if missing:
         raise missing_keys(missing)
     for check in checks:
+        if check.key_id not in ring.key_ids:
+            continue  # no secret needs it; the next rotation removes it
         sealed = Sealed(check.key_id, bytes(check.ciphertext))
         try:
             is_right = ring.open(sealed, *CHECK_PLACE) == CHECK_TEXT

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from nodetool_site.lib import redaction
+from storage import stored_settings
 from storage.master_key import check_master_key
 
 OWN_SECRETS = (
@@ -19,12 +20,13 @@ OWN_SECRETS = (
 
 
 def prepare_process() -> None:
-    """Check the master key, and keep what is configured out of the log.
+    """Check the master key, apply stored settings, keep keys out of the log.
 
     Raises:
         MasterKeyError: the process must not start like this.
     """
     check_master_key()
+    stored_settings.apply_stored()
     hide_configured()
 
 

@@ -61,7 +61,7 @@ def set_secret(
         Conflict: the user has as many secrets as one may have.
         MasterKeyError: the ring does not open what is stored already.
     """
-    plain = _checked(key, value, description)
+    plain = check_secret(key, value, description)
     redaction.learn(value)
     if not User.objects.filter(pk=owner_id).exists():
         raise NotFound(f"User '{owner_id}' not found")
@@ -104,7 +104,7 @@ def delete_secret(owner_id: str, key: str) -> None:
     """
     deleted, _ = Secret.objects.filter(owner_id=owner_id, key=key).delete()
     if not deleted:
-        raise SecretNotFound(f"Secret '{key}' not found")
+        raise SecretNotFound
 
 
 def rotate() -> Rotation:
@@ -204,8 +204,12 @@ def _names(pks: set[int]) -> list[str]:
     return [f"{key} of user {owner}" for owner, key in rows.values_list("owner", "key")]
 
 
-def _checked(key: str, value: str, description: str | None) -> bytes:
-    """Return the bytes of a value that can be stored."""
+def check_secret(key: str, value: str, description: str | None) -> bytes:
+    """Return the bytes of a value that can be stored.
+
+    Raises:
+        UnusableSecret: the name, the value or the description cannot.
+    """
     if not is_secret_name(key):
         raise UnusableSecret(
             "The name of a secret has letters, digits and _ only, begins with no digit "

@@ -21,6 +21,7 @@ from django.http import Http404, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from nodetool_site.lib.redaction import redact
 from nodetool_site.lib.rendering import JSON_TYPE, encode_json
 from nodetool_site.lib.surfaces import is_on
 
@@ -65,7 +66,8 @@ class ApplicationError(Exception):
         details: Mapping[str, Any] | None = None,
         retry_after_s: int | None = None,
     ) -> None:
-        self.message = message or self.default_message
+        # The one gate of all surfaces: libraries put addresses and keys into texts.
+        self.message = redact(message) if message else self.default_message
         super().__init__(self.message)
         self.details: Mapping[str, Any] = details or {}
         self.retry_after_s = retry_after_s or self.default_retry_after_s
@@ -236,7 +238,7 @@ def _describe_framework_error(error: exceptions.APIException) -> ErrorAnswer:
         detail = str(
             next(iter(detail.values() if isinstance(detail, dict) else detail))
         )
-    return _answer(error.status_code, str(detail), headers)
+    return _answer(error.status_code, redact(str(detail)), headers)
 
 
 def _translate(error: Exception) -> ApplicationError:

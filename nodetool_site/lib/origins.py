@@ -69,6 +69,19 @@ def may_change_state(origin: str | None, host: str) -> bool:
     return _is_listed(origin) or _is_near(origin) or _is_same(origin, host)
 
 
+def is_same_site(origin: str | None, fetch_site: str | None, host: str) -> bool:
+    """Tell whether a request comes from no page, or from one of this site.
+
+    For answers that a page from elsewhere must not read, whatever the provider and
+    although CORS lets it read others. ``fetch_site`` is the browser's own word.
+    """
+    if fetch_site not in (None, "", "none", "same-origin", "same-site"):
+        return bool(origin) and _is_listed(origin or "")
+    if not origin:
+        return True
+    return _is_listed(origin) or _is_near(origin) or _is_same(origin, host)
+
+
 def may_open_socket(origin: str | None, host: str) -> bool:
     """Tell whether a WebSocket with this ``Origin`` may be opened.
 

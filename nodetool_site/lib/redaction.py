@@ -40,7 +40,12 @@ _HINTS = (
     "hf_",
     "r8_",
     "gsk_",
-    "gh",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "ghu_",
+    "ghr_",
+    "github_pat_",
     "glpat-",
     "xox",
     "akia",
@@ -55,53 +60,56 @@ _VALUE = (
 )
 _QUOTED = r"'[^']+'|\"[^\"]+\""
 _NAMES = (
-    r"(?:[\w-]*[_-])?(?:api[_-]?key|apikey|access[_-]?key(?:[_-]?id)?|secret(?:[_-]?key)?"
-    r"|client[_-]?secret|private[_-]?key|master[_-]?key|token|password|passwd|passphrase"
-    r"|pwd|signature|sig|credentials?)"
+    r"(?<![A-Za-z])(?:api[_-]?key|access[_-]?key(?:[_-]?id)?|secret(?:[_-]?key)?"
+    r"|private[_-]?key|master[_-]?key|token|password|passwd|passphrase|pwd|signature"
+    r"|sig|credentials?)"
 )
+# Every part has a bound or a literal beginning: a line may be long, and made to hurt.
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         # -----BEGIN PRIVATE KEY----- ...
         (
-            r"(-----BEGIN [A-Z ]*PRIVATE KEY-----)[\s\S]*?(-----END|\Z)",
+            r"(-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)[\s\S]*?(-----END|\Z)",
             rf"\1{MASK}\2",
         ),
         # scheme://user:password@host
-        (r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/?#\"'<>]+@", rf"\1{MASK}@"),
+        (r"(://)[^\s/?#\"'<>]+@", rf"\1{MASK}@"),
         # JSON web tokens
-        (r"\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?", MASK),
+        (r"eyJ[\w-]{5,600}\.[\w-]{5,}(?:\.[\w-]*)?", MASK),
         # Header: value
         (
             r"(?i)\b((?:set-)?cookie[\"']?\s*+[:=]\s*+[\"']?+)(?![<*])[^\"'\r\n]+",
             rf"\1{MASK}",
         ),
         (
-            r"(?i)\b((?:proxy-)?authorization[\"']?\s*+[:=]\s*+[\"']?+(?:[a-z]++\s++)?+)"
+            r"(?i)\b(authorization[\"']?\s*+[:=]\s*+[\"']?+(?:[a-z]{1,20}+\s++)?+)"
             rf"(?![<*{{$]){_TOKEN}{{4,}}",
             rf"\1{MASK}",
         ),
         (
-            r"(?i)\b((?:x-[\w-]*|api-)(?:key|token)\s*:\s*)(?![<*])[^\s\"',;]+",
+            r"(?i)(?<![A-Za-z])((?:api-key|[a-z]{1,20}-token)\s*:\s*)"
+            r"(?![<*])[^\s\"',;]+",
             rf"\1{MASK}",
         ),
         # Bearer abc
         (
-            rf"(?i)\b((?:bearer|basic)\s+)(?={_TOKEN}*\d|{_TOKEN}{{24}}){_TOKEN}{{8,}}",
+            r"(?i)\b((?:bearer|basic)\s+)"
+            rf"(?={_TOKEN}{{0,200}}\d|{_TOKEN}{{24}}){_TOKEN}{{8,}}",
             rf"\1{MASK}",
         ),
         # Keys whose makers begin them alike
         (
-            r"\b(?:sk|pk|rk)[-_](?=[\w-]*\d)[\w-]{16,}"
+            r"\b(?:sk|pk|rk)[-_](?=[\w-]{0,80}\d)[\w-]{16,}"
             r"|\b(?:nt_|hf_|r8_|gsk_|gh[opsur]_|github_pat_|glpat-|xox[abeprs]-)[\w-]{16,}"
             r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bAIza[\w-]{30,}",
             MASK,
         ),
         # api_key=abc, "password": "abc"
-        (rf"(?i)\b({_NAMES}[\"']?\s*+=\s*+)(?:{_QUOTED}|{_VALUE})", rf"\1{MASK}"),
-        (rf"(?i)([\"']{_NAMES}[\"']\s*+:\s*+)(?:{_QUOTED})", rf'\1"{MASK}"'),
+        (rf"(?i)({_NAMES}[\"']?\s*+=\s*+)(?:{_QUOTED}|{_VALUE})", rf"\1{MASK}"),
+        (rf"(?i)({_NAMES}[\"']\s*+:\s*+)(?:{_QUOTED})", rf'\1"{MASK}"'),
         # ?key=abc
-        (r"(?i)(\bkey=)(?=[\w-]*\d)[\w-]{16,}", rf"\1{MASK}"),
+        (r"(?i)(\bkey=)(?=[\w-]{0,80}\d)[\w-]{16,}", rf"\1{MASK}"),
     )
 )
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema
 
 from nodetool_site.lib.api_schema import (
+    ANY,
+    FLAG,
+    MAPPING,
     NULL,
     TEXT,
     WHOLE,
@@ -41,6 +44,22 @@ TOKEN_REQUEST = object_of(
         "expires_in_days": optional(WHOLE),
     },
 )
+SECRET_FIELDS: Json = {
+    **dict.fromkeys(("user_id", "key", "description"), TEXT),
+    **dict.fromkeys(("created_at", "updated_at", "last_used_at"), optional(TIME)),
+    "id": optional(TEXT),
+    "is_configured": FLAG,
+}
+SECRET = object_of(SECRET_FIELDS)
+SETTING = object_of(
+    {
+        **dict.fromkeys(("package_name", "env_var", "group", "description"), TEXT),
+        "enum": optional(array_of(TEXT)),
+        "value": ANY,
+        "is_secret": FLAG,
+    }
+)
+MESSAGE = object_of({"message": TEXT})
 
 _SCOPES: Json = array_of({"type": "string", "enum": list(SCOPES)})
 API_TOKEN = object_of(
@@ -64,6 +83,56 @@ TOKEN_REQUEST = object_of(
 describe_views(
     "storage.api",
     {
+        "settings_views.SettingsView": {
+            "get": extend_schema(
+                responses={
+                    200: object_of({"settings": array_of(SETTING)}),
+                    **errors(403),
+                }
+            ),
+            "put": extend_schema(
+                request={
+                    "application/json": object_of(
+                        {}, {"settings": MAPPING, "secrets": MAPPING}
+                    )
+                },
+                responses={200: MESSAGE, **errors(403, 413, 422)},
+            ),
+        },
+        "secret_views.SecretCollection": {
+            "get": extend_schema(
+                parameters=[
+                    query("limit", WHOLE, "Rows of a page, 1 to 500."),
+                    query("start_key", TEXT, "`next_key` of the page before."),
+                ],
+                responses={
+                    200: object_of(
+                        {"secrets": array_of(SECRET), "next_key": optional(TEXT)}
+                    ),
+                    **errors(422),
+                },
+            )
+        },
+        "secret_views.SecretDetail": {
+            "get": extend_schema(
+                parameters=[
+                    query("decrypt", FLAG, "Also the value; in desktop mode only.")
+                ],
+                responses={
+                    200: object_of(SECRET_FIELDS, {"value": optional(TEXT)}),
+                    **errors(403, 404, 422),
+                },
+            ),
+            "put": extend_schema(
+                request={
+                    "application/json": object_of(
+                        {"value": TEXT}, {"description": optional(TEXT)}
+                    )
+                },
+                responses={200: SECRET, **errors(404, 409, 413, 422)},
+            ),
+            "delete": extend_schema(responses={200: MESSAGE, **errors(404)}),
+        },
         "token_views.TokenCollection": {
             "get": extend_schema(
                 parameters=[

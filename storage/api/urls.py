@@ -1,4 +1,4 @@
-"""Routes of files, assets and API tokens, for the root.
+"""Routes of files, assets, secrets, settings and API tokens, for the root.
 
 Words that mean something come before ids.
 """
@@ -7,7 +7,7 @@ from django.urls import re_path
 
 from nodetool_site.lib.paths import both
 from storage.api import asset_views as views
-from storage.api import token_views
+from storage.api import secret_views, settings_views, token_views
 from storage.api.downloads import StorageView
 from storage.api.raw_views import RawStorageView
 
@@ -23,6 +23,9 @@ urlpatterns = [
     both("api/assets/<asset_id>/download", views.AssetDownload.as_view()),
     both("api/assets/<asset_id>/thumbnail", views.AssetThumbnail.as_view()),
     both("api/assets/<asset_id>/recursive", views.AssetTree.as_view()),
+    both("api/settings", settings_views.SettingsView.as_view()),
+    both("api/settings/secrets", secret_views.SecretCollection.as_view()),
+    both("api/settings/secrets/<key>", secret_views.SecretDetail.as_view()),
     both("api/tokens", token_views.TokenCollection.as_view()),
     both("api/tokens/<token_id>", token_views.TokenDetail.as_view()),
 ]

@@ -5,6 +5,8 @@ Whatever text they hold contains the user's canary: nobody else's answer may hav
 
 import asyncio
 
+from nodetool_site.lib.db import db
+from storage.vault import set_secret
 from tests.authorisation.model import Caller, Params
 from tests.jobs import graphs
 from tests.workflows.graphs import request_body
@@ -103,3 +105,20 @@ async def token(owner: Caller) -> Params:
     """An API token."""
     made = await must(owner, "POST", "/api/tokens", {"name": canary(owner.id)})
     return {"token_id": made["id"]}
+
+
+async def secret(owner: Caller) -> Params:
+    """A secret of a name that only this user has."""
+    key = f"KEY_OF_{owner.id}"
+    word = canary(owner.id)
+    stored = await db(set_secret, owner.id, key, word, description=word)
+    return {"key": key, "secret_id": str(stored.pk)}
+
+
+async def provider_key(owner: Caller) -> Params:
+    """The user's own key of a provider."""
+    key = "OPENAI_API_KEY"
+    word = canary(owner.id)
+    body = {"value": word, "description": word}
+    await must(owner, "PUT", f"/api/settings/secrets/{key}", body)
+    return {"key": key}

@@ -7,8 +7,10 @@ import time
 from urllib.parse import quote
 
 import pytest
+from rest_framework.exceptions import APIException
 
 from nodetool_site.lib import redaction
+from nodetool_site.lib.errors import ApplicationError, BadRequest, describe_error
 from nodetool_site.lib.known_values import KnownValues
 from nodetool_site.lib.redaction import RedactingFormatter, redact, redact_shapes
 
@@ -296,6 +298,23 @@ def test_a_text_full_of_pieces_of_a_secret_costs_little_more():
     assert time.perf_counter() - begun < 2.0
 
 
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "a-", "a_", "sk-", "eyJ", "bearer ", "token=", "key=", "://", "://a", "cookie:",
+        "authorization: ", '"password": ', "x-token:", "-----BEGIN PRIVATE KEY-----",
+        "sk-a", "\"token'", "basic aaaaaaaa ", "api_", "password = ",
+    ],
+)  # fmt: skip
+def test_a_line_that_is_made_to_hurt_takes_no_longer(unit):
+    line = unit * (60_000 // len(unit)) + " key"
+
+    begun = time.perf_counter()
+    redact_shapes(line)
+
+    assert time.perf_counter() - begun < 2.0  # measured: 0.1 at most
+
+
 # --- The log
 
 
@@ -328,3 +347,12 @@ def test_redact_knows_both():
     redaction.learn("another-horse-battery-staple")
 
     assert redact("a=another-horse-battery-staple token=abcdefgh1") == "a=*** token=***"
+
+
+@pytest.mark.parametrize("kind", [ApplicationError, BadRequest, APIException])
+def test_s02_errors_that_go_out_are_redacted(kind):
+    error = kind("cannot reach https://user:hunter22@host with token=abcdefgh1")
+
+    answer = describe_error(error)
+
+    assert answer.body["detail"] == "cannot reach https://***@host with token=***"

@@ -255,6 +255,21 @@ def test_a09_a_key_that_does_not_open_the_check_value_is_refused(alice, use_keys
         set_secret(alice.pk, "KEY", VALUE)
 
 
+def test_a_lost_key_is_given_up_with_the_last_secret_that_needs_it(alice, use_keys):
+    use_keys(new_key())
+    set_secret(alice.pk, "KEY", VALUE)
+    use_keys(new_key())
+    with pytest.raises(MasterKeyError):
+        check_master_key()
+
+    delete_secret(alice.pk, "KEY")
+
+    check_master_key()
+    set_secret(alice.pk, "KEY", VALUE)
+    assert rotate().retired
+    assert MasterKeyCheck.objects.count() == 1
+
+
 def test_a_broken_list_of_keys_says_how_to_make_one(alice, use_keys):
     use_keys("changeme")
 

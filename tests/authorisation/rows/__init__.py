@@ -7,13 +7,22 @@ route and method, command, admin page and action, ``test_completeness.py`` fails
 """
 
 from tests.authorisation.model import ActionRow, AdminRow, Row, SocketRow
-from tests.authorisation.rows import admin, jobs, probes, sockets, storage, workflows
+from tests.authorisation.rows import (
+    admin,
+    jobs,
+    probes,
+    settings,
+    sockets,
+    storage,
+    workflows,
+)
 
 ROWS: dict[str, list[Row]] = {
     "probes": probes.ROWS,
     "workflows": workflows.ROWS,
     "jobs": jobs.ROWS,
     "storage": storage.ROWS,
+    "settings": settings.ROWS,
 }
 ADMIN_ROWS: list[AdminRow] = admin.ROWS
 ACTION_ROWS: list[ActionRow] = admin.ACTIONS

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group
 from nodetool_site.lib.db import db
 from storage.models import User
 from tests.authorisation.model import ActionRow, AdminRow, Caller, Factory, Params
-from tests.authorisation.objects import canary, job, live_job, token, workflow
+from tests.authorisation.objects import canary, job, live_job, secret, token, workflow
 from tests.authorisation.rows.storage import file
 
 EVENTS = "admin/jobs/job/<job_id>/events/"
@@ -153,6 +153,15 @@ ROWS = [
         wrong={"name": ""},
     ),
     *model_pages(
+        "storage/secret",
+        secret,
+        "secret_id",
+        add=OWNER,
+        change=OWNER,
+        delete=OWNER,
+        wrong={"description": "two\nlines"},
+    ),
+    *model_pages(
         "storage/user",
         account,
         "user_id",
@@ -175,6 +184,7 @@ ACTIONS = [
     ActionRow("jobs/job", "cancel", live_job, "job_id"),
     ActionRow("storage/asset", "delete_selected", file, "asset_id"),
     ActionRow("storage/apitoken", "delete_selected", token, "token_id"),
+    ActionRow("storage/secret", "delete_selected", secret, "secret_id"),
     ActionRow("storage/user", "delete_selected", account, "user_id", of_owner=False),
     ActionRow("auth/group", "delete_selected", group, "group_id", of_nobody=True),
 ]
