@@ -12,7 +12,9 @@ from jobs.statements import ClaimedJob
 from nodetool_site.lib.db import db
 from nodetool_site.lib.registered import is_reserved
 from storage.identity import tells_users_apart
+from storage.images import Images
 from storage.job_assets import JobAssetStore
+from storage.job_workspace import JobWorkspace
 from storage.vault import reveal_secret
 from workflows.engine.context import BlockingRunner, RunContext
 
@@ -73,9 +75,11 @@ def make_context(job: ClaimedJob, log: JobLog, blocking: BlockingRunner) -> RunC
         job_id=job.id,
         user_id=job.owner_id,
         sink=log,
-        assets=JobAssetStore(job.owner_id, job.id),
+        assets=JobAssetStore(job.owner_id, job.id, job.workflow_id),
         secrets=JobSecrets(job.owner_id, log.mask.learn),
         blocking=blocking,
+        images=Images(blocking),
+        workspace=JobWorkspace(job.owner_id),
         mask=log.mask,
     )
 

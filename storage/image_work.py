@@ -92,9 +92,12 @@ def thumbnail(source: Source, width: int, height: int) -> bytes:
 
 
 def edit(
-    fn: Callable[..., Any], sources: Sequence[Source], args: Sequence[Any]
+    fn: Callable[..., Any],
+    sources: Sequence[Source],
+    args: Sequence[Any],
+    kind: str = "PNG",
 ) -> list[bytes]:
-    """Call ``fn`` with the pictures and ``args``; return what it makes as PNG files.
+    """Call ``fn`` with the pictures and ``args``; return what it makes as files.
 
     It gets each picture upright, as RGB or RGBA, and returns one or a list of them.
 
@@ -103,7 +106,8 @@ def edit(
     """
     with _quiet():
         made = fn(*[_decoded(source) for source in sources], *args)
-        return [_png(image) for image in (made if isinstance(made, list) else [made])]
+        pictures = made if isinstance(made, list) else [made]
+        return [_file_of(image, kind) for image in pictures]
 
 
 def _decoded(source: Source) -> Image:
@@ -230,10 +234,13 @@ def _on_white(image: Image) -> Image:
     return page
 
 
-def _png(image: Image) -> bytes:
+def _file_of(image: Image, kind: str) -> bytes:
     _check_size(*image.size)
+    if kind in ("JPEG", "BMP"):
+        image = _on_white(image).convert("RGB")
+    options: dict[str, Any] = {"compress_level": PNG_LEVEL} if kind == "PNG" else {}
     file = io.BytesIO()
-    image.save(file, "PNG", compress_level=PNG_LEVEL)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 

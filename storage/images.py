@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 from weakref import WeakKeyDictionary
 
 from nodetool_site.lib.process_pool import BlockingPool
@@ -24,6 +24,18 @@ MAX_FILE_BYTES = 64 * 1024**2
 AT_ONCE = 4
 
 
+class Pool(Protocol):
+    """What runs the work; see ``BlockingPool``."""
+
+    async def run(
+        self,
+        fn: Callable[..., Any],
+        *args: Any,
+        time_limit_s: float | None = None,
+        memory_limit_bytes: int | None = None,
+    ) -> Any: ...
+
+
 class Images:
     """Reads, shrinks and edits pictures in the processes of a pool.
 
@@ -31,7 +43,7 @@ class Images:
     raise `UnreadableImage` for what is no picture, or one that breaks a limit.
     """
 
-    def __init__(self, pool: BlockingPool) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._turns: WeakKeyDictionary[Any, asyncio.Semaphore] = WeakKeyDictionary()
 
@@ -48,16 +60,21 @@ class Images:
         return made
 
     async def edit(
-        self, fn: Callable[..., Any], pictures: Sequence[bytes], *args: Any
+        self,
+        fn: Callable[..., Any],
+        pictures: Sequence[bytes],
+        *args: Any,
+        kind: str = "PNG",
     ) -> list[bytes]:
         """Call a module-level function with Pillow's images of ``pictures``.
 
         It gets them upright as RGB or RGBA, then ``args``, and returns one image or a
-        list; they come back as PNG files. What it raises is raised here.
+        list; they come back as files of ``kind``, one of the formats. What it raises is
+        raised here.
         """
         for picture in pictures:
             _check_length(len(picture))
-        made: list[bytes] = await self._run(image_work.edit, fn, pictures, args)
+        made: list[bytes] = await self._run(image_work.edit, fn, pictures, args, kind)
         return made
 
     async def _work(self, fn: Callable[..., Any], source: Any, *args: Any) -> Any:

@@ -8,32 +8,82 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, Unpack
 from urllib.parse import unquote_to_bytes
+
+from django.db.models import Q
 
 from nodetool_site.lib.db import db
 from storage.asset_values import asset_value, large_value
-from storage.errors import AssetNotFound, UnreadableAsset
+from storage.errors import AssetNotFound, UnknownParent, UnreadableAsset
 from storage.files import Draft
+from storage.folders import find_parent
 from storage.keys import is_asset_id, key_of_uri
 from storage.models import Asset
-from storage.services import keep_draft, open_asset, store_asset
+from storage.services import AssetFields, keep_draft, open_asset, store_asset
+
+FOLDER_PAGE = 200
 
 
 class JobAssetStore:
     """Assets as the nodes of one job see them."""
 
-    def __init__(self, owner_id: str, job_id: str) -> None:
+    def __init__(
+        self, owner_id: str, job_id: str, workflow_id: str | None = None
+    ) -> None:
         self._owner_id = owner_id
         self._job_id = job_id
+        self._workflow_id = workflow_id or None
 
     async def write(
-        self, data: bytes, *, content_type: str, name: str
+        self, data: bytes, *, content_type: str, name: str, node_id: str | None = None
     ) -> dict[str, Any]:
-        """Store a file and return the value that refers to it."""
+        """Store what goes with the job; return the value that refers to it."""
         draft = await asyncio.to_thread(_draft_of, data)
-        asset = await self._keep(draft, content_type, name, is_value=False)
+        asset = await self._keep(
+            draft, name, content_type, node_id=node_id, is_value=True
+        )
         return asset_value(asset)
+
+    async def save(
+        self,
+        data: bytes,
+        *,
+        content_type: str,
+        name: str,
+        folder: dict[str, Any],
+        node_id: str,
+    ) -> dict[str, Any]:
+        """Store a file for the owner to keep; return the value that refers to it.
+
+        Raises:
+            UnknownParent: the owner has no such folder.
+            InvalidFolder: it is a file.
+            QuotaExceeded, StorageFull: there is no room.
+        """
+        parent_id = folder_id_of(folder)
+        draft = await asyncio.to_thread(_draft_of, data)
+        asset = await self._keep(
+            draft, name, content_type, node_id=node_id, parent_id=parent_id
+        )
+        return asset_value(asset)
+
+    async def files_in(
+        self, folder: dict[str, Any], kind: str
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Yield name and value of the files of a kind in a folder of the owner's.
+
+        Raises:
+            UnknownParent: the owner has no such folder.
+            InvalidFolder: it is a file.
+        """
+        folder_id = folder_id_of(folder)
+        after = ("", "")
+        while page := await db(_page, self._owner_id, folder_id, kind, after):
+            for asset in page:
+                yield asset.name, asset_value(asset)
+            after = (page[-1].name, page[-1].pk)
 
     async def read(self, value: dict[str, Any]) -> bytes:
         """Return the bytes behind an asset value.
@@ -60,8 +110,13 @@ class JobAssetStore:
         return await asyncio.to_thread(_read_whole, asset)
 
     async def _keep(
-        self, draft: Draft, content_type: str, name: str, *, is_value: bool
+        self, draft: Draft, name: str, content_type: str, **fields: Unpack[AssetFields]
     ) -> Asset:
+        whole: AssetFields = {
+            "job_id": self._job_id,
+            "workflow_id": self._workflow_id,
+            **fields,
+        }
         try:
             return await db(
                 keep_draft,
@@ -69,8 +124,7 @@ class JobAssetStore:
                 self._owner_id,
                 name=name,
                 content_type=content_type,
-                job_id=self._job_id,
-                is_value=is_value,
+                **whole,
             )
         finally:
             await asyncio.to_thread(draft.discard)
@@ -95,7 +149,7 @@ class JobSpill:
         if draft is None:
             draft = await asyncio.to_thread(Draft)
         asset = await self._store._keep(
-            draft, self._content_type, self._name, is_value=True
+            draft, self._name, self._content_type, is_value=True
         )
         return large_value(asset)
 
@@ -146,6 +200,33 @@ def find_own(owner_id: str, **wanted: str) -> Asset:
     if asset is None:
         raise AssetNotFound(f"Asset '{next(iter(wanted.values()))}' not found")
     return asset
+
+
+def folder_id_of(folder: dict[str, Any]) -> str | None:
+    """Return the id of the folder that a value refers to; None is the root."""
+    uri = folder.get("uri")
+    named = folder.get("asset_id")
+    if not named and isinstance(uri, str):
+        named = uri.removeprefix("asset://")
+    if not named:
+        return None
+    if not is_asset_id(named):
+        raise UnknownParent
+    return str(named)
+
+
+def _page(
+    owner_id: str, folder_id: str | None, kind: str, after: tuple[str, str]
+) -> list[Asset]:
+    """Return the next files of a folder, by name and id."""
+    parent_id = find_parent(owner_id, folder_id)
+    files = Asset.objects.kept().filter(
+        Q(name__gt=after[0]) | Q(name=after[0], pk__gt=after[1]),
+        owner_id=owner_id,
+        parent_id=parent_id,
+        content_type__startswith=f"{kind}/",
+    )
+    return list(files.order_by("name", "pk")[:FOLDER_PAGE])
 
 
 def _wanted_by_id(value: dict[str, Any]) -> dict[str, str]:

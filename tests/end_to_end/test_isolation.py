@@ -438,3 +438,38 @@ async def test_z05_a_run_belongs_to_its_caller_whatever_it_says(alice, bob, user
 async def _any_job(api: ApiClient) -> dict:
     workflow = await api.create_workflow(graphs.hello())
     return await api.job((await api.run(workflow["id"])).json["job_id"])
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["asset://{}", "/storage/assets/{}", "http://x/storage/assets/{}", ""],
+)
+@pytest.mark.parametrize("source", ["input.ImageInput", "constant.Image"])
+async def test_z04_a_foreign_asset_in_params_and_graphs_does_not_exist(
+    alice, owned, uri, source
+):
+    """A reference in a parameter, or in the graph itself."""
+    key = owned.file.rpartition("/")[2]
+    asset_id = key.partition(".")[0]
+
+    async def error(key: str) -> str:
+        named = {"uri": uri.format(key), "asset_id": key.partition(".")[0]}
+        value = {"type": "image", "data": None, "metadata": None, **named}
+        is_input = source.startswith("input")
+        data = {"name": "image"} if is_input else {"value": value}
+        graph = {
+            "nodes": [
+                node("in", f"nodetool.{source}", **data),
+                node("resize", "nodetool.image.Resize"),
+            ],
+            "edges": [edge("in", "resize", "image")],
+        }
+        workflow = await alice.create_workflow(graph)
+        answer = await alice.run(workflow["id"], {"image": value} if is_input else {})
+        assert answer.status == 500
+        return answer.json["error"]
+
+    theirs, unknown = await error(key), await error(key.replace(asset_id, UNKNOWN))
+
+    assert theirs.replace(asset_id, UNKNOWN) == unknown
+    assert "not found" in unknown

@@ -142,6 +142,8 @@ class Recording:
             assets=self.assets,
             secrets=NoSecrets(),
             blocking=blocking or NoBlocking(),
+            images=None,
+            workspace=None,
         )
         self.run = GraphRun(
             load_graph(what) if isinstance(what, dict) else what,

@@ -93,6 +93,8 @@ async def run_and_store(new_job) -> list[dict[str, Any]]:
         assets=JobAssetStore("owner", new_job.id),
         secrets=None,
         blocking=None,
+        images=None,
+        workspace=None,
     )
     run = GraphRun(load_graph(GRAPH), registry=registry, context=context, params={})
     async with silences() as found:

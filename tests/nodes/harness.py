@@ -1,11 +1,18 @@
 """Runs one node in a graph of its own: values in, values and events out."""
 
+import base64
+import contextlib
 import pickle
-from collections.abc import AsyncIterator, Callable
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from storage.images import Images
+from storage.job_assets import decode_data_uri
+from storage.job_workspace import JobWorkspace
 from workflows.engine.context import NodeContext, RunContext
 from workflows.engine.errors import EngineError
 from workflows.engine.events import Event, OutputUpdate
@@ -86,6 +93,69 @@ class PickledCalls:
         return pickle.loads(pickle.dumps(called(*given)))  # noqa: S301
 
 
+def reference(data: bytes, content_type: str = "image/png") -> dict[str, Any]:
+    """Return a reference to a file that holds the file itself."""
+    uri = f"data:{content_type};base64,{base64.b64encode(data).decode()}"
+    kind = content_type.partition("/")[0]
+    return {"type": kind, "uri": uri, "asset_id": None, "data": None, "metadata": None}
+
+
+class InlineAssets:
+    """Assets of which each is in the reference to it."""
+
+    def __init__(self, folders: dict[str, dict[str, Any]]) -> None:
+        self.folders = folders
+        self.saved: list[tuple[str, str, str | None]] = []
+
+    async def write(
+        self, data: bytes, *, content_type: str, name: str, node_id: str | None = None
+    ) -> dict[str, Any]:
+        assert node_id == "node"
+        return reference(data, content_type)
+
+    async def save(
+        self,
+        data: bytes,
+        *,
+        content_type: str,
+        name: str,
+        folder: dict[str, Any],
+        node_id: str,
+    ) -> dict[str, Any]:
+        self.saved.append((name, content_type, folder["asset_id"]))
+        return await self.write(
+            data, content_type=content_type, name=name, node_id=node_id
+        )
+
+    async def read(self, value: dict[str, Any]) -> bytes:
+        return decode_data_uri(value["uri"])
+
+    async def files_in(
+        self, folder: dict[str, Any], kind: str
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        for name, value in self.folders[folder["asset_id"]].items():
+            if value["type"] == kind:
+                yield name, value
+
+
+@contextlib.contextmanager
+def workspace_of(files: dict[str, bytes]) -> Iterator[JobWorkspace]:
+    """Yield a workspace that holds these files."""
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = JobWorkspace("owner")
+        workspace._workspace.folder = Path(folder) / "workspace"
+        for path, data in files.items():
+            workspace._workspace.write(path, data)
+        yield workspace
+
+
+def contents(workspace: JobWorkspace) -> dict[str, bytes]:
+    """Return the files of a workspace."""
+    files = workspace._workspace
+    found = files.list(".", "*", recursive=True)
+    return {path: files.read(path) for path in found if files.info(path).is_file}
+
+
 # Given as a constant: a source that is connected and sends nothing.
 NOTHING = object()
 
@@ -97,6 +167,8 @@ class Outcome(msgspec.Struct):
     recorder: Recorder
     blocking: Any
     error: EngineError | None
+    saved: list[tuple[str, str, str | None]] = []
+    files: dict[str, bytes] = {}
 
 
 class Case(msgspec.Struct, kw_only=True):
@@ -105,6 +177,9 @@ class Case(msgspec.Struct, kw_only=True):
     ``data`` are properties; ``dynamic`` inputs of the user's own; ``constants`` arrive
     once by an edge, ``streams`` item by item; ``param`` is for input nodes. ``expect``
     holds the values by output, in order; an output that is not named gets none.
+    ``files`` is what the workspace holds, ``folders`` what asset folders do, by id and
+    name; ``leaves`` is what the workspace must hold in the end, ``saves`` name, type
+    and folder of what must have become an asset.
     """
 
     node_type: str
@@ -115,6 +190,10 @@ class Case(msgspec.Struct, kw_only=True):
     param: Any = None
     expect: dict[str, list[Any]] = {}
     error: str = ""
+    files: dict[str, bytes] = {}
+    folders: dict[str, dict[str, Any]] = {}
+    leaves: dict[str, Any] | None = None
+    saves: list[tuple[Any, str, str | None]] = []
 
 
 class Where:
@@ -141,14 +220,22 @@ class StoredSecrets:
         return text
 
 
-def run_context(recorder: Recorder, blocking: Any) -> RunContext:
+def run_context(
+    recorder: Recorder,
+    blocking: Any,
+    *,
+    workspace: Any = None,
+    folders: dict[str, dict[str, Any]] | None = None,
+) -> RunContext:
     return RunContext(
         job_id="job",
         user_id="1",
         sink=recorder,
-        assets=None,
+        assets=InlineAssets(folders or {}),
         secrets=StoredSecrets(),
         blocking=blocking,
+        images=Images(blocking),
+        workspace=workspace,
     )
 
 
@@ -185,19 +272,34 @@ def graph_of(case: Case) -> dict[str, Any]:
 async def run_case(case: Case, *, blocking: Any = None) -> Outcome:
     """Run the node of a case to its end."""
     params = {} if case.param is None else {"node": case.param}
-    return await run_graph(graph_of(case), params=params, blocking=blocking)
+    with workspace_of(case.files) as workspace:
+        context = run_context(
+            Recorder(),
+            blocking or PickledCalls(),
+            workspace=workspace,
+            folders=case.folders,
+        )
+        outcome = await _run(graph_of(case), params, context)
+        outcome.files = contents(workspace)
+    return outcome
 
 
 async def run_graph(
     graph: dict[str, Any], *, params: dict[str, Any], blocking: Any = None
 ) -> Outcome:
     """Run a graph to its end."""
-    recorder = Recorder()
-    blocking = blocking or PickledCalls()
+    return await _run(
+        graph, params, run_context(Recorder(), blocking or PickledCalls())
+    )
+
+
+async def _run(
+    graph: dict[str, Any], params: dict[str, Any], context: RunContext
+) -> Outcome:
     run = GraphRun(
         load_graph(graph),
         registry=registry_for_tests(),
-        context=run_context(recorder, blocking),
+        context=context,
         params=params,
     )
     error = None
@@ -206,7 +308,9 @@ async def run_graph(
     except EngineError as raised:
         error = raised
     outputs: dict[str, list[Any]] = {}
-    for update in recorder.of(OutputUpdate):
+    for update in context.sink.of(OutputUpdate):
         name = update.output_name.removeprefix("out ")
         outputs.setdefault(name, []).append(update.value)
-    return Outcome(outputs, recorder, blocking, error)
+    return Outcome(
+        outputs, context.sink, context.blocking, error, saved=context.assets.saved
+    )

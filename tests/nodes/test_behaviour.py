@@ -9,10 +9,12 @@ from tests.nodes.cases import (
     arithmetic,
     constants,
     control,
+    images,
     inputs,
     lists,
     secret,
     text,
+    workspace,
 )
 from tests.nodes.harness import (
     Case,
@@ -22,6 +24,7 @@ from tests.nodes.harness import (
     run_case,
     run_context,
     shipped,
+    workspace_of,
 )
 from workflows.engine.context import NodeContext
 from workflows.engine.plans import Flavour, plan_of
@@ -34,6 +37,8 @@ CASES: list[Case] = [
     *constants.CASES,
     *inputs.CASES,
     *secret.CASES,
+    *images.CASES,
+    *workspace.CASES,
 ]
 # Their input comes while they run: tested by name in test_inputs.py.
 FED_WHILE_RUNNING = {"nodetool.input.RealtimeAudioInput"}
@@ -46,6 +51,8 @@ async def test_node_gives_what_it_should(case):
 
     assert str(outcome.error or "") == case.error
     assert outcome.outputs == case.expect
+    assert outcome.saved == case.saves
+    assert case.leaves is None or outcome.files == case.leaves
 
 
 @pytest.mark.parametrize("node_type", ALL_TYPES)
@@ -83,12 +90,15 @@ async def test_r21_a_node_changes_nothing_of_what_it_was_given(case):
             dynamic[name] = value
     node = plan.cls(**properties, dynamic_properties=dynamic)
     before = copy.deepcopy(msgspec.structs.asdict(node))
-    context = NodeContext(run_context(Recorder(), PickledCalls()), "node", "node")
-
-    if plan.flavour == Flavour.BUFFERED:
-        await node.process(context)
-    else:
-        [item async for item in node.generate(context)]
+    with workspace_of(case.files) as workspace:
+        run = run_context(
+            Recorder(), PickledCalls(), workspace=workspace, folders=case.folders
+        )
+        context = NodeContext(run, "node", "node")
+        if plan.flavour == Flavour.BUFFERED:
+            await node.process(context)
+        else:
+            [item async for item in node.generate(context)]
 
     assert msgspec.structs.asdict(node) == before
 

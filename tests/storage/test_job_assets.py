@@ -1,13 +1,16 @@
 """The engine's asset port."""
 
 import base64
+from functools import partial
 
 import pytest
 
 from nodetool_site.lib.db import db
-from storage.errors import AssetNotFound, UnreadableAsset
+from storage import job_assets
+from storage.errors import AssetNotFound, UnknownParent, UnreadableAsset
 from storage.job_assets import JobAssetStore, write_value_sync
 from storage.models import Asset
+from storage.services import create_folder
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,7 +32,83 @@ async def test_a_written_file_is_read_back(assets):
         "metadata": None,
     }
     assert (asset.owner_id, asset.job_id) == ("alice", "job-1")
+    assert asset.is_value  # goes with its job
     assert await assets.read(value) == b"\x89PNG"
+
+
+def folder_of(owner, name="Pictures", **fields):
+    folder = create_folder(owner.pk, name, **fields)
+    return {"type": "folder", "uri": "", "asset_id": folder.pk}
+
+
+async def test_a_saved_file_stays_in_its_folder_and_says_where_it_comes_from(alice):
+    store = JobAssetStore(alice.pk, "job-1", "workflow-1")
+    folder = await db(folder_of, alice)
+
+    value = await store.save(
+        b"hello",
+        content_type="text/plain",
+        name="a.txt",
+        folder=folder,
+        node_id="node-1",
+    )
+
+    asset = await db(Asset.objects.get, pk=value["asset_id"])
+    assert (asset.parent_id, asset.name) == (folder["asset_id"], "a.txt")
+    assert (asset.job_id, asset.workflow_id) == ("job-1", "workflow-1")
+    assert asset.node_id == "node-1"
+    assert not asset.is_value
+    assert await store.read(value) == b"hello"
+
+
+@pytest.mark.parametrize("named", ["", "alice"])
+async def test_a_folder_that_is_not_named_is_the_root(assets, named):
+    folder = {"type": "folder", "uri": "", "asset_id": named}
+    await save(assets, folder)
+
+    assert (await db(Asset.objects.get)).parent_id is None
+
+
+async def save(store, folder, name="a.txt", content_type="text/plain"):
+    return await store.save(
+        name.encode(), content_type=content_type, name=name, folder=folder, node_id="n"
+    )
+
+
+async def test_z04_nothing_is_put_into_or_read_from_a_strangers_folder(alice, charlie):
+    mine, foreign = JobAssetStore(alice.pk, "job-1"), JobAssetStore(charlie.pk, "job-2")
+    folder = await db(folder_of, alice)
+    await save(mine, folder)
+    unknown = {"type": "folder", "uri": "", "asset_id": "0" * 32}
+    by_uri = {"type": "folder", "uri": f"asset://{folder['asset_id']}"}
+
+    for named in (folder, by_uri, unknown, {"asset_id": "../x"}, {"asset_id": 5}):
+        with pytest.raises(UnknownParent, match="Parent folder not found"):
+            await save(foreign, named)
+        with pytest.raises(UnknownParent, match="Parent folder not found"):
+            [each async for each in foreign.files_in(named, "text")]
+
+    assert await db(Asset.objects.filter(owner_id="charlie").exists) is False
+
+
+async def test_the_files_of_a_folder_come_by_name_and_by_kind(alice, monkeypatch):
+    monkeypatch.setattr(job_assets, "FOLDER_PAGE", 2)
+    store = JobAssetStore(alice.pk, "job-1")
+    folder = await db(folder_of, alice)
+    inner = await db(partial(folder_of, alice, parent_id=folder["asset_id"]))
+    for name in ("c", "a", "b", "b"):
+        await save(store, folder, name)
+    await save(store, folder, "picture", "image/png")
+    await save(store, inner, "deep")
+    await save(store, {}, "elsewhere")
+    await store.write(b"x", content_type="text/plain", name="on the way")
+
+    found = [each async for each in store.files_in(folder, "text")]
+
+    assert [name for name, _ in found] == ["a", "b", "b", "c"]
+    assert await store.read(found[0][1]) == b"a"
+    assert [name async for name, _ in store.files_in(folder, "image")] == ["picture"]
+    assert [name async for name, _ in store.files_in({}, "text")] == ["elsewhere"]
 
 
 async def test_a_file_over_the_inline_limit_says_so(assets, settings):

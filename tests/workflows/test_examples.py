@@ -54,6 +54,8 @@ def start(example_name, **params):
         assets=MemoryAssets(),
         secrets=NoSecrets(),
         blocking=NoBlocking(),
+        images=None,
+        workspace=None,
     )
     graph = load_graph(example.fields.graph)
     run = GraphRun(graph, registry=registry, context=context, params=params)

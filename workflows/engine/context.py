@@ -6,7 +6,7 @@ without a database, and every surface runs the same engine.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -54,14 +54,88 @@ class AssetStore(Protocol):
     """Files that belong to the user of the run."""
 
     async def write(
-        self, data: bytes, *, content_type: str, name: str
+        self, data: bytes, *, content_type: str, name: str, node_id: str | None = None
     ) -> dict[str, Any]:
-        """Store the bytes and return the reference to them."""
+        """Store what goes with the job; return the reference to it."""
+
+    async def save(
+        self,
+        data: bytes,
+        *,
+        content_type: str,
+        name: str,
+        folder: dict[str, Any],
+        node_id: str,
+    ) -> dict[str, Any]:
+        """Store a file for the user to keep; return the reference to it.
+
+        It lies in ``folder``, or in the user's root folder if that names none.
+        """
 
     async def read(self, value: dict[str, Any]) -> bytes:
         """Return the bytes that a reference stands for."""
 
+    def files_in(
+        self, folder: dict[str, Any], kind: str
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Yield name and reference of the files of a kind, as ``image``, in a folder.
+
+        By name; not of the folders in it.
+        """
+
     def open_spill(self, *, content_type: str, name: str) -> Spill: ...
+
+
+class ImageEditor(Protocol):
+    """Decodes pictures, in processes with limits."""
+
+    async def identify(self, source: bytes) -> tuple[str, str, int, int, int]:
+        """Return format, mode, width, height and channels."""
+
+    async def edit(
+        self,
+        fn: Callable[..., Any],
+        pictures: Sequence[bytes],
+        *args: Any,
+        kind: str = "PNG",
+    ) -> list[bytes]:
+        """Call a module-level function with Pillow's images of the pictures.
+
+        It gets them as RGB or RGBA, then ``args``, and returns an image or a list of
+        them, which come back as files of ``kind``.
+        """
+
+
+class WorkspaceFiles(Protocol):
+    """The user's folder of files. Paths are relative to it and cannot leave it."""
+
+    @property
+    def location(self) -> str:
+        """Where the folder is, as far as the user may know."""
+
+    def join(self, paths: Sequence[str]) -> str:
+        """Return the path of parts that follow each other."""
+
+    async def read(self, path: str) -> bytes: ...
+
+    async def write(
+        self, path: str, data: bytes, *, append: bool = False, replace: bool = True
+    ) -> None:
+        """Write a file, and the folders that it lies in."""
+
+    async def delete(self, path: str, *, recursive: bool = False) -> None: ...
+
+    async def make_folder(self, path: str) -> None: ...
+
+    async def info(self, path: str) -> dict[str, Any] | None:
+        """Return path, name, size, kind and times; None if there is nothing."""
+
+    async def list(self, path: str, pattern: str, *, recursive: bool) -> list[str]:
+        """Return the paths that match a pattern."""
+
+    async def copy(self, source: str, destination: str) -> None: ...
+
+    async def move(self, source: str, destination: str) -> None: ...
 
 
 class SecretReader(Protocol):
@@ -135,6 +209,8 @@ class RunContext(msgspec.Struct, frozen=True, kw_only=True):
     assets: AssetStore
     secrets: SecretReader
     blocking: BlockingRunner
+    images: ImageEditor
+    workspace: WorkspaceFiles
     mask: Mask = NothingToMask()
 
 
@@ -168,6 +244,14 @@ class NodeContext:
     @property
     def secrets(self) -> SecretReader:
         return self.run.secrets
+
+    @property
+    def images(self) -> ImageEditor:
+        return self.run.images
+
+    @property
+    def workspace(self) -> WorkspaceFiles:
+        return self.run.workspace
 
     async def emit(self, event: Event) -> None:
         """Record an event of this node."""
@@ -229,6 +313,28 @@ class NodeContext:
         await self.emit(
             Notification(node_id=self.node_id, content=content, severity=severity)
         )
+
+    async def write_asset(
+        self, data: bytes, *, content_type: str, name: str
+    ) -> dict[str, Any]:
+        """Store a value that is a file; it goes with the job. Return the reference."""
+        return await self.assets.write(
+            data, content_type=content_type, name=name, node_id=self.node_id
+        )
+
+    async def save_asset(
+        self, data: bytes, *, content_type: str, name: str, folder: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Store a file for the user, tell of it and return the reference to it."""
+        value = await self.assets.save(
+            data,
+            content_type=content_type,
+            name=name,
+            folder=folder,
+            node_id=self.node_id,
+        )
+        await self.saved(name, value)
+        return value
 
     async def saved(self, name: str, value: Any) -> None:
         """Tell that the node has saved an asset."""
