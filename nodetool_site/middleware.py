@@ -31,6 +31,7 @@ from nodetool_site.lib.errors import (
     Forbidden,
     NotFound,
     Unavailable,
+    UnsupportedEncoding,
     error_response,
 )
 from storage.failed_attempts import address_of, network_of
@@ -38,6 +39,7 @@ from storage.failed_attempts import address_of, network_of
 GetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 ADMIN_URLS = "nodetool_site.admin_urls"
+PLAIN = "identity"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -78,6 +80,8 @@ class ApiMiddleware:
         is_safe = request.method in SAFE_METHODS
         if not is_safe and not origins.may_change_state(origin, host):
             raise Forbidden("Requests from this origin are refused.")
+        if not is_safe and headers.get("HTTP_CONTENT_ENCODING", PLAIN) != PLAIN:
+            raise UnsupportedEncoding
         if surfaces.knows_callers(request.path_info):
             await _identify(request)
             if rate_limits.users_differ():

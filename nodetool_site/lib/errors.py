@@ -122,6 +122,13 @@ class PayloadTooLarge(ApplicationError):
     default_message = "Request body too large"
 
 
+class UnsupportedEncoding(ApplicationError):
+    """The body is compressed; taken as it is, it would be larger than its limit."""
+
+    status = 415
+    default_message = "Content-Encoding is not supported: send the body as it is"
+
+
 class ValidationFailed(ApplicationError):
     """Fields have the wrong type. One entry of ``problems`` each: see ``problem``."""
 

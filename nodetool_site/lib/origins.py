@@ -85,9 +85,11 @@ def is_same_site(origin: str | None, fetch_site: str | None, host: str) -> bool:
 def may_open_socket(origin: str | None, host: str) -> bool:
     """Tell whether a WebSocket with this ``Origin`` may be opened.
 
-    Browsers do not apply CORS to sockets, so the list is checked here.
+    Browsers do not apply CORS to sockets, so the list is checked here. ``null`` is any
+    page that hides where it comes from, a sandboxed frame or a file; it is no page of
+    anybody's list, and ``*`` does not mean it either.
     """
-    if not may_change_state(origin, host):
+    if origin == "null" or not may_change_state(origin, host):
         return False
     if not origin or "*" in settings.CORS_ORIGINS:
         return True

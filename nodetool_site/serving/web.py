@@ -356,20 +356,57 @@ class Channel(http.HTTPChannel):  # type: ignore[misc] # Twisted's mixins
     partial_since: float | None = None
     is_refusing = False
 
+    def lineReceived(self, line: bytes) -> bool:
+        """Take a line of the head; True, which ends the reading, after a refusal."""
+        if self._receivedHeaderSize + len(line) > self.totalHeadersSize:
+            self._refuse_head()
+        if not self.is_refusing:
+            super().lineReceived(line)
+        return self.is_refusing
+
+    def lineLengthExceeded(self, line: bytes) -> bool:
+        """Refuse a line that is longer than a whole head may be."""
+        self._refuse_head()
+        return True
+
+    def headerReceived(self, line: bytes) -> bool:
+        """Take a header, as long as there are not too many."""
+        if self._receivedHeaderCount >= self.maxHeaders:
+            self._refuse_head()
+        if self.is_refusing:
+            return False
+        accepted: bool = super().headerReceived(line)
+        return accepted
+
+    def _refuse_head(self) -> None:
+        self._refuse(HeadTooLarge() if self.requests else TargetTooLong())
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """Twisted's word for what it cannot read."""
+        self._refuse(BadRequest("The request is not readable."))
+
+    def _refuse(self, error: ApplicationError) -> None:
+        """Answer a request that is not complete, and take no more of it."""
+        if self.is_refusing:
+            return
+        if not self.requests:
+            self.requests.append(Request(self))
+        self.requests[-1].refuse(error)
+
     def check_timeouts(self, now: float) -> None:
         """Refuse a request that trickles in: a few bytes a second for ever."""
-        if self._handlingRequest:
+        if self._handlingRequest or self.is_refusing:
             return
         if self.requests:
             request = self.requests[-1]
             allowed_s = HEAD_TIMEOUT_S + request.received_bytes / BODY_MIN_BYTES_PER_S
             is_over = now - request.started > allowed_s
-            if is_over and not request.is_refused and not request.startedWriting:
+            if is_over and not request.startedWriting:
                 request.refuse(RequestTimeout())
         elif self._buffer:  # the beginning of a request line
             self.partial_since = self.partial_since or now
             if now - self.partial_since > HEAD_TIMEOUT_S:
-                self.transport.abortConnection()
+                self._refuse(RequestTimeout())
         else:
             self.partial_since = None
 
@@ -395,6 +432,20 @@ class RequestTimeout(ApplicationError):
 
     status = 408
     default_message = "The request did not arrive in time"
+
+
+class HeadTooLarge(ApplicationError):
+    """The headers are too many, or too long together."""
+
+    status = 431
+    default_message = "Too many headers, or too long ones"
+
+
+class TargetTooLong(ApplicationError):
+    """The request line is longer than a whole head may be."""
+
+    status = 414
+    default_message = "The address of the request is too long"
 
 
 class Factory(http.HTTPFactory):  # type: ignore[misc] # Twisted's mixins

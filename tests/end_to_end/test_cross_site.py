@@ -31,6 +31,39 @@ FOREIGN_PAGES = [
     "http://0x7f000001.evil.example",
     "http://[",
     "not an origin",
+    "NULL",
+    "Null",
+    " null",
+    "null null",
+    "http://localhost@evil.example",
+    "http://localhost:80@evil.example:7777",
+    "http://localhost%2eevil.example",
+    "http://localhost\\.evil.example",
+    "http://evil.example#@localhost",
+    "http://evil.example\\@localhost.evil.example",
+    "http://xn--lcalhost-54a",
+    "http://localhost.",
+    "http://127.0.0.1.nip.io",
+    "http://2130706433.evil.example",
+    "http://128.0.0.1",
+    "http://126.255.255.255",
+    "http://[::2]",
+    "http://[fe80::1]",
+    "http://10.0.0.1",
+    "http://0.0.0.0:7777",
+    "http://169.254.169.254",
+    "moz-extension://00000000-0000-0000-0000-000000000000",
+    "safari-web-extension://abcdef",
+    "vscode-webview://abcdef",
+    "capacitor://evil",
+    "data:text/html,x",
+    "about:blank",
+    "blob:https://evil.example/uuid",
+    "https://evil.example, http://localhost",
+    "http://localhost, https://evil.example",
+    "*",
+    "/",
+    "//localhost",
 ]
 REFUSED = (403, 400)  # the second where it is no origin at all
 NEAR_PAGES = [
@@ -50,6 +83,23 @@ FOREIGN_HOSTS = [
     "0.0.0.0",  # noqa: S104
     "localhost, evil.example",
     "evil.example#localhost",
+    "localhost@evil.example",
+    "localhost:7777@evil.example",
+    "evil.example:7777:localhost",
+    "localhost.evil.example",
+    "localhost%2eevil.example",
+    "127.0.0.1.nip.io",
+    "xn--lcalhost-54a",
+    "[::2]",
+    "[fe80::1]",
+    "128.0.0.1",
+    "10.0.0.1:7777",
+    "-localhost",
+    "local host",
+    "localhost/evil.example",
+    "localhost\\evil.example",
+    "*",
+    ".localhost",
 ]
 
 
@@ -148,6 +198,14 @@ SIMPLE_TYPES = [
     "multipart/form-data; boundary=x",
     "application/json-seq",
     "text/json",
+    "",
+    "application/jsonp",
+    "application/x-json",
+    "text/plain; application/json",
+    "application/x-www-form-urlencoded, application/json",
+    "text/html",
+    "application/csp-report",
+    "application/octet-stream",
 ]
 
 
@@ -332,6 +390,18 @@ async def test_a06_a_socket_of_an_unlisted_page_is_refused_though_it_has_a_token
     headers = {**bearer(FIRST), "Origin": origin}
 
     assert await handshake_status(guarded, **headers) in REFUSED
+
+
+@pytest.mark.parametrize("origin", ["null", "https://any.example", LISTED])
+async def test_a06_a_list_of_all_pages_does_not_mean_null(new_server, origin):
+    """The default list: any page may open a socket with a token, but not no page."""
+    environment = {"AUTH_PROVIDER": "static", "SERVER_AUTH_TOKEN": FIRST}
+    server = new_server(env=environment, token=FIRST)
+    async with ApiClient(server.base_url) as client:
+        headers = {**bearer(FIRST), "Origin": origin}
+        status = await handshake_status(client, **headers)
+
+    assert status == (403 if origin == "null" else 101)
 
 
 async def test_a06_a_listed_page_and_no_page_open_a_socket_with_a_token(guarded):

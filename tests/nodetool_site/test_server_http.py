@@ -132,18 +132,14 @@ def test_chunked_body_without_end_gets_413(tiny):
         b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
         b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
         b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 100_000,
-        b"GET / HTTP/1.1\r\nbig: " + b"x" * 100_000,
         b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
 def test_malformed_request_is_refused(tiny, request_bytes):
-    try:
-        answer = ask(tiny, request_bytes)
-    except ConnectionError:
-        answer = b""  # cut off while it was still sending
+    answer = ask(tiny, request_bytes)
 
-    assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"code":"BAD_REQUEST"' in answer
     assert ask(tiny, get("/seen")).startswith(b"HTTP/1.1 200 ")
 
 
@@ -198,11 +194,22 @@ def test_header_with_a_line_end_is_not_sent(tiny):
     assert b"set-cookie" not in answer
 
 
-def test_request_that_trickles_in_gets_408(new_tiny):
-    """H-04: a slow loris."""
+LORIS = {
+    "request line": b"",
+    "headers": b"POST /size HTTP/1.1\r\n",
+    "one header": b"POST /size HTTP/1.1\r\nHost: ",
+    "body": b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
+    "chunks": b"POST /size HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"fff\r\n",
+}
+
+
+@pytest.mark.parametrize("part", LORIS)
+def test_h04_a_request_that_trickles_in_gets_408(new_tiny, part):
+    """A slow loris: it never stops sending, and never ends."""
     server = new_tiny("--head-timeout-s", "0.5")
     with connect(server) as raw:
-        raw.sendall(b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+        raw.sendall(LORIS[part])
         deadline = time.monotonic() + 10
         answer = b""
         raw.settimeout(0.1)
@@ -212,6 +219,17 @@ def test_request_that_trickles_in_gets_408(new_tiny):
                 answer = raw.recv(1_000)
             except TimeoutError:
                 continue
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"retryable":' in answer
+
+
+def test_h04_a_body_that_is_shorter_than_it_says_gets_408(new_tiny):
+    server = new_tiny("--head-timeout-s", "0.5")
+
+    answer = ask(
+        server, b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf"
+    )
 
     assert answer.startswith(b"HTTP/1.1 408 ")
 
