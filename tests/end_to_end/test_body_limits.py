@@ -124,7 +124,7 @@ async def test_h04_what_comes_behind_the_length_is_no_request(api):
 
     answer = await send(api, [request + body + b"x" * 100 + b"\r\n\r\n"])
 
-    assert status_of(answer) == 422, answer  # the graph is missing
+    assert b"Invalid workflow" in answer, answer  # there is no graph
     rest = answer[answer.index(b"HTTP/1.1", 10) :]
     assert_error(rest, 400)
 
