@@ -103,7 +103,8 @@ def _is_listed(origin: str) -> bool:
 
 
 def _is_near(origin: str) -> bool:
-    return is_loopback(_split(origin).hostname or "")
+    parts = _split(origin)
+    return bool(parts.scheme) and is_loopback(parts.hostname or "")
 
 
 def _is_same(origin: str, host: str) -> bool:
