@@ -52,10 +52,13 @@ async def job(owner: Caller) -> Params:
 async def live_job(owner: Caller) -> Params:
     """A job that runs until somebody ends it, with the open input ``items``."""
     made = await workflow(owner)
-    word = canary(owner.id)
+    graph = graphs.slow_streamed_input()
+    for found in graph["nodes"]:
+        if found["id"] == "slow":
+            found["data"]["seconds_per_step"] = 1
     body = {
-        "params": {"prompt": word},
-        "graph": graphs.slow_streamed_input(),
+        "params": {"prompt": canary(owner.id)},
+        "graph": graph,
         "background": True,
     }
     path = f"/api/workflows/{made['workflow_id']}/run"
@@ -109,7 +112,7 @@ async def token(owner: Caller) -> Params:
 
 async def secret(owner: Caller) -> Params:
     """A secret of a name that only this user has."""
-    key = f"KEY_OF_{owner.id}"
+    key = f"KEY_OF_{owner.id.replace('-', '_')}"
     word = canary(owner.id)
     stored = await db(set_secret, owner.id, key, word, description=word)
     return {"key": key, "secret_id": str(stored.pk)}

@@ -19,6 +19,7 @@ from storage.api_tokens import issue_token
 from storage.failed_attempts import failed_attempts
 from storage.models import User
 from tests.authorisation.model import Factory, Params
+from tests.jobs import http_client
 from tests.jobs.http_client import Answer, HttpUser
 
 STATIC = "a-static-token-of-enough-characters"
@@ -116,6 +117,12 @@ def multi_user() -> Iterator[None]:
         yield
     finally:
         settings.AUTH_PROVIDER = before
+
+
+def share_handler(monkeypatch) -> None:
+    """Let all requests go through one application, as in a server."""
+    handler = http_client.Handler()
+    monkeypatch.setattr(http_client, "Handler", lambda: handler)
 
 
 def populate() -> World:

@@ -9,8 +9,18 @@ from typing import Any
 
 import pytest
 
+from nodetool_site.lib.db import db
+from storage.vault import set_secret
 from tests.authorisation.model import Params
-from tests.authorisation.objects import canary, job, live_job, must, workflow
+from tests.authorisation.objects import (
+    canary,
+    job,
+    live_job,
+    must,
+    version,
+    version_of_public,
+    workflow,
+)
 from tests.authorisation.people import Socket
 from tests.authorisation.rows import ALL, SOCKET_ROWS
 from tests.authorisation.rows.storage import file
@@ -270,3 +280,58 @@ async def test_e12_an_idle_socket_hears_nothing_of_anybody_else(world, bob):
 
         assert await idle.silence(0.1) == []
         assert await other.silence(0) == []
+
+
+async def test_z04_a_version_is_reached_through_its_own_workflow_alone(world, bob):
+    """Neither through one of his, nor by her through another of hers."""
+    made = await world.make(version, "alice")
+    for owner in ("bob", "alice"):
+        other = await world.make(version_of_public, owner)
+        path = f"/api/workflows/{other['workflow_id']}/versions"
+        asker = world.people[owner]
+        await must(asker, "DELETE", f"{path}/{other['version_id']}")
+        for method, rest in (
+            ("GET", f"/{made['version']}"),
+            ("GET", f"/{made['version']}/diff"),
+            ("GET", f"/{made['version_id']}"),
+            ("POST", f"/{made['version']}/restore"),
+            ("POST", f"/{made['version_id']}/restore"),
+            ("DELETE", f"/{made['version_id']}"),
+        ):
+            answer = await asker.request(method, path + rest)
+
+            assert answer.status == 404, (owner, method, rest)
+            assert HERS not in answer.body.decode() or owner == "alice"
+    path = f"/api/workflows/{made['workflow_id']}/versions"
+    kept = await must(world.people["alice"], "GET", path)
+    assert [found["id"] for found in kept["versions"]] == [made["version_id"]]
+
+
+async def test_z04_a_run_is_given_secrets_of_its_owner_alone(world, bob):
+    """Whoever's workflow it is; a handle from a run of hers is a text in his."""
+    await db(set_secret, "alice", "KEY", HERS)
+    graph = {
+        "nodes": [
+            graphs.node("secret", "lib.secret.GetSecret", name="KEY", default="none"),
+            graphs.node("length", "nodetool.text.Length"),
+            graphs.output("got", "o1"),
+            graphs.output("length", "o2"),
+        ],
+        "edges": [
+            graphs.edge("secret", "o1"),
+            graphs.edge("secret", "length", "text"),
+            graphs.edge("length", "o2"),
+        ],
+    }
+    wanted = request_body("shared", access="public", graph=graph)
+    shared = await must(world.people["alice"], "POST", "/api/workflows", wanted)
+    path = f"/api/workflows/{shared['id']}/run"
+
+    hers = (await must(world.people["alice"], "POST", path, {"params": {}}))["outputs"]
+    his = (await must(bob, "POST", path, {"params": {}}))["outputs"]
+
+    assert hers["length"] > len("none")
+    assert HERS not in str(hers)
+    assert his == {"got": "none", "length": len("none")}
+    echo = {"params": {"prompt": hers["got"]}, "graph": graphs.hello()}
+    assert HERS not in str(await must(bob, "POST", path, echo))

@@ -5,6 +5,7 @@ a nested object, in the query and in headers. What it may say (the access of a w
 the scopes of a token) is left to the tests of the thing itself.
 """
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -17,6 +18,7 @@ from storage.models import User
 from tests.authorisation.model import Params, Row, SocketRow
 from tests.authorisation.people import Socket
 from tests.authorisation.rows import ROWS, SOCKET_ROWS
+from tests.authorisation.rows.storage import FORM, form
 from tests.authorisation.snapshots import APPS
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -119,6 +121,21 @@ async def test_z05_a_write_takes_no_claim(world, app):
     assert not deviations, "\n".join(deviations)
 
 
+@pytest.mark.parametrize("part", ["json", "asset"])
+async def test_z05_a_form_with_a_file_takes_no_claim(world, part):
+    claims = json.dumps({**FORGED, "name": "new.txt"})
+    head = (
+        f'--matrix\r\nContent-Disposition: form-data; name="{part}"\r\n\r\n{claims}\r\n'
+    )
+    body = head.encode() + form("x.txt", b"content")
+    before = await db(forged_columns)
+
+    answer = await world.people["alice"].request("POST", "/api/assets", body, **FORM)
+
+    assert (answer.status, answer.json["size"]) == (200, len(b"content"))
+    assert await came_true(before, part) == []
+
+
 async def test_z05_a_command_takes_no_claim(world):
     deviations = []
     for row in SOCKET_ROWS["/ws"]:
@@ -135,7 +152,7 @@ async def test_z05_a_command_takes_no_claim(world):
     assert not deviations, "\n".join(deviations)
 
 
-async def came_true(before: Counter[str], row: Row | SocketRow) -> list[str]:
+async def came_true(before: Counter[str], row: Row | SocketRow | str) -> list[str]:
     """What is stored as claimed since ``before``."""
     claims = (await db(forged_columns)) - before
     return [f"{row}: {claim}" for claim in claims]

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
+    initialize,
+    multiple,
     rule,
     run_state_machine_as_test,
 )
@@ -25,19 +27,20 @@ from jobs.log_writer import writer
 from jobs.models import Job
 from nodetool_site.lib.db import db
 from storage.api_tokens import verified_tokens
-from storage.models import ApiToken, Asset
+from storage.models import ApiToken, Asset, Secret
 from tests.authorisation.model import Factory, Params
 from tests.authorisation.objects import (
     canary,
     job,
     live_job,
     public_workflow,
+    secret,
     token,
     version,
     workflow,
 )
-from tests.authorisation.people import SETTINGS, World, populate
-from tests.authorisation.rows.storage import file
+from tests.authorisation.people import SETTINGS, World, populate, share_handler
+from tests.authorisation.rows.storage import file, folder
 from tests.jobs import graphs
 from tests.workflows.graphs import request_body
 from workflows.models import Workflow
@@ -123,10 +126,38 @@ KINDS = {
         ),
         "/api/workflows/{workflow_id}/versions/{version_id}",
     ),
-    "file": Kind(file, "path", ("/storage/{path}",)),
+    "secret": Kind(
+        secret,
+        "key",
+        ("/api/settings/secrets/{key}",),
+        "/api/settings/secrets/{key}",
+        "/api/settings/secrets?limit=500",
+        lambda answer: [s["key"] for s in answer["secrets"] if s["is_configured"]],
+    ),
+    "file": Kind(
+        file,
+        "asset_id",
+        (
+            "/api/assets/{asset_id}",
+            "/api/assets/{asset_id}/download",
+            "/storage/{path}",
+        ),
+        "/api/assets/{asset_id}",
+        "/api/assets",
+        _ids("assets"),
+    ),
+    # What lies in a folder is in no list of the root.
+    "folder": Kind(
+        folder,
+        "asset_id",
+        ("/api/assets/{asset_id}", "/api/assets/{asset_id}/recursive"),
+        "/api/assets/{asset_id}",
+    ),
 }
 WORKFLOWS = ("workflow", "public workflow")
 JOBS = ("job", "live job")
+OTHERS = tuple(kind for kind in KINDS if kind not in (*WORKFLOWS, *JOBS))
+LISTED = tuple(kind for kind in KINDS if KINDS[kind].listed)
 # Made from a workflow, which the model knows of too.
 FROM_WORKFLOW = (*JOBS, "version")
 
@@ -160,7 +191,9 @@ class Users(RuleBasedStateMachine):
 
     runner: ClassVar[asyncio.Runner]
     world: ClassVar[World]
-    things = Bundle("things")
+    workflows = Bundle("workflows")
+    jobs = Bundle("jobs")
+    others = Bundle("others")
 
     def __init__(self) -> None:
         super().__init__()
@@ -168,28 +201,39 @@ class Users(RuleBasedStateMachine):
 
     # --- what they do
 
-    @rule(target=things, who=USERS, kind=st.sampled_from(sorted(KINDS)))
-    def make(self, who: str, kind: str) -> Thing:
-        """Make an object of one's own; what it is made from is one's own too."""
-        params = self.run(self.world.make(KINDS[kind].of, who))
-        if kind in FROM_WORKFLOW:
-            self.keep(Thing("workflow", who, params))
-        return self.keep(Thing(kind, who, params))
+    @initialize(target=workflows, who=USERS, kinds=st.permutations(WORKFLOWS))
+    def begin(self, who: str, kinds: list[str]) -> Any:
+        """Begin with a private and a public workflow, or there is little to do."""
+        return multiple(*(self.new(who, kind) for kind in kinds))
 
-    @rule(target=things, who=USERS, thing=things)
-    def run_workflow(self, who: str, thing: Thing) -> Thing:
+    @rule(target=workflows, who=USERS, kind=st.sampled_from(WORKFLOWS))
+    def make_workflow(self, who: str, kind: str) -> Thing:
+        """Make a workflow."""
+        return self.new(who, kind)
+
+    @rule(target=jobs, who=USERS, kind=st.sampled_from(JOBS))
+    def make_job(self, who: str, kind: str) -> Thing:
+        """Run a workflow of one's own."""
+        return self.new(who, kind)
+
+    @rule(target=others, who=USERS, kind=st.sampled_from(OTHERS))
+    def make(self, who: str, kind: str) -> Thing:
+        """Make something else."""
+        return self.new(who, kind)
+
+    @rule(target=jobs, who=USERS, thing=workflows)
+    def run_workflow(self, who: str, thing: Thing) -> Any:
         """Run what may be read; the job is the caller's, whoever's the workflow is."""
-        if thing.kind not in WORKFLOWS:
-            return thing
         path = f"/api/workflows/{thing.id}/run"
         body = {"params": {"prompt": canary(who)}}
-        answer = self.ask(who, "POST", path, body, may=thing.is_open_to(who))
-        if answer.status != 200:
-            return thing
+        may = thing.is_open_to(who)
+        answer = self.ask(who, "POST", path, body, may=may)
+        if not may:
+            return multiple()
         params = {**thing.params, "job_id": answer.json["job_id"]}
         return self.keep(Thing("job", who, params))
 
-    @rule(who=USERS, thing=things, way=st.integers(0, 2))
+    @rule(who=USERS, thing=workflows | jobs | others, way=st.integers(0, 2))
     def read(self, who: str, thing: Thing, way: int) -> None:
         """Read an object in one of its ways."""
         reads = KINDS[thing.kind].reads
@@ -199,11 +243,9 @@ class Users(RuleBasedStateMachine):
             may = thing.kind == "public workflow" and not thing.is_gone
         self.ask(who, "GET", path, may=may)
 
-    @rule(who=USERS, thing=things, is_public=st.booleans())
+    @rule(who=USERS, thing=workflows, is_public=st.booleans())
     def replace(self, who: str, thing: Thing, is_public: bool) -> None:
         """Replace a workflow, or take an id that is free."""
-        if thing.kind not in WORKFLOWS:
-            return
         word = "public" if is_public else canary(who)
         access = "public" if is_public else "private"
         body = request_body(word, access=access, graph=graphs.hello())
@@ -213,60 +255,66 @@ class Users(RuleBasedStateMachine):
             thing.owner, thing.is_gone = who, False
             thing.kind = "public workflow" if is_public else "workflow"
 
-    @rule(who=USERS, thing=things)
+    @rule(who=USERS, thing=workflows | jobs | others)
     def delete(self, who: str, thing: Thing) -> None:
-        """Delete an object."""
-        kind = KINDS[thing.kind]
-        if kind.delete:
-            path = kind.delete.format(**thing.params)
-            may = thing.is_of(who)
+        """Delete an object; a job that runs is not to be deleted."""
+        path = KINDS[thing.kind].delete.format(**thing.params)
+        may = thing.is_of(who)
+        if path:
             self.ask(who, "DELETE", path, may=may)
-            if may:
-                thing.is_gone = True
-                self.lose_versions(thing)
+        if path and may:
+            thing.is_gone = True
+            self.lose_versions(thing)
 
-    @rule(who=USERS, thing=things)
+    @rule(who=USERS, thing=jobs)
     def cancel(self, who: str, thing: Thing) -> None:
         """Cancel a job, whether it runs or not."""
-        if thing.kind in JOBS:
-            path = f"/api/jobs/{thing.id}/cancel"
-            self.ask(who, "POST", path, {}, may=thing.is_of(who))
-            if thing.is_of(who):
-                thing.kind = "job"
+        self.ask(who, "POST", f"/api/jobs/{thing.id}/cancel", {}, may=thing.is_of(who))
+        if thing.is_of(who):
+            thing.kind = "job"
 
-    @rule(who=USERS, thing=things)
+    @rule(who=USERS, thing=jobs)
     def feed(self, who: str, thing: Thing) -> None:
-        """Send a value to a job that waits for some."""
-        if thing.kind == "live job":
+        """Send a value to a job, which takes it while it runs."""
+        if thing.kind == "live job" or not thing.is_of(who):
             path = f"/api/jobs/{thing.id}/input"
             body = {"input": "items", "value": canary(who)}
             self.ask(who, "POST", path, body, may=thing.is_of(who))
 
-    @rule(who=USERS, kind=st.sampled_from(sorted(KINDS)))
+    @rule(who=USERS, kind=st.sampled_from(LISTED))
     def look(self, who: str, kind: str) -> None:
         """List one's own."""
-        listed = KINDS[kind].listed
-        if listed:
-            answer = self.ask(who, "GET", listed, may=True)
-            assert sorted(KINDS[kind].ids(answer.json)) == sorted(self.own(who, kind))
+        answer = self.ask(who, "GET", KINDS[kind].listed, may=True)
+        assert sorted(KINDS[kind].ids(answer.json)) == sorted(self.own(who, kind))
 
     @rule(who=USERS)
     def look_at_public(self, who: str) -> None:
         """List what is everybody's."""
         answer = self.ask(who, "GET", "/api/workflows/public?limit=500", may=True)
         public = [
-            t.id for t in self.all if t.kind == "public workflow" and not t.is_gone
+            thing.id
+            for thing in self.all
+            if thing.kind == "public workflow" and not thing.is_gone
         ]
         assert sorted(w["id"] for w in answer.json["workflows"]) == sorted(public)
 
     # --- the model
+
+    def new(self, who: str, kind: str) -> Thing:
+        """Make an object of one's own; what it is made from is one's own too."""
+        params = self.run(self.world.make(KINDS[kind].of, who))
+        if kind in FROM_WORKFLOW:
+            self.keep(Thing("workflow", who, params))
+        return self.keep(Thing(kind, who, params))
 
     def keep(self, thing: Thing) -> Thing:
         """Know an object; the one that is known already, if it is."""
         known = [t for t in self.all if t.id == thing.id]
         if not known:
             self.all.append(thing)
-        return known[0] if known else thing
+            return thing
+        known[0].is_gone = False  # a secret's name may come back
+        return known[0]
 
     def lose_versions(self, thing: Thing) -> None:
         """A workflow's versions go with it; its jobs stay."""
@@ -277,7 +325,12 @@ class Users(RuleBasedStateMachine):
 
     def own(self, who: str, kind: str) -> list[str]:
         """The ids that a list of ``kind`` shows to a user."""
-        kinds = {"workflow": WORKFLOWS, "public workflow": WORKFLOWS, "job": JOBS}
+        kinds = {
+            "workflow": WORKFLOWS,
+            "public workflow": WORKFLOWS,
+            "job": JOBS,
+            "file": ("file", "folder"),
+        }
         wanted = kinds.get(kind, (kind,))
         return [t.id for t in self.all if t.kind in wanted and t.is_of(who)]
 
@@ -297,7 +350,7 @@ class Users(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Check every list once more, and leave nothing to the next sequence."""
         for who in NAMES:
-            for kind in KINDS:
+            for kind in LISTED:
                 self.look(who, kind)
         for thing in self.all:
             if thing.kind == "live job" and not thing.is_gone:
@@ -306,12 +359,17 @@ class Users(RuleBasedStateMachine):
 
 
 def _delete_all() -> None:
-    for model in (Job, Workflow, Asset):
+    for model in (Job, Workflow, Asset, Secret):
         model.objects.all().delete()
     ApiToken.objects.exclude(name="matrix").delete()
 
 
-def test_z06_no_sequence_shows_anybody_what_is_not_theirs(transactional_db, settings):
+def test_z06_no_sequence_shows_anybody_what_is_not_theirs(
+    transactional_db, settings, monkeypatch, tmp_path
+):
+    settings.SECRETS_MASTER_KEY = ""
+    settings.DATA_FOLDER = tmp_path
+    share_handler(monkeypatch)
     for name, value in SETTINGS.items():
         setattr(settings, name, value)
     verified_tokens.clear()

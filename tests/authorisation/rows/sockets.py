@@ -82,7 +82,7 @@ ROWS = [
     SocketRow(
         "get_node", data={"node_type": "nodetool.text.Concat"}, owner="node_type"
     ),
-    SocketRow("list_assets", file, None, "result", EMPTY, shows=True),
+    SocketRow("list_assets", file, None, "result", "result", shows=True),
     SocketRow(
         "get_asset",
         file,

@@ -7,30 +7,36 @@ then what differs from: owner 200, others 404, without a credential 401.
 import base64
 import secrets
 
-from nodetool_site.lib.db import db
-from storage.services import store_asset
 from tests.authorisation.model import Caller, Params, Row
-from tests.authorisation.objects import canary, token
+from tests.authorisation.objects import canary, must, token
 
 PICTURE = base64.b64decode(
     "R0lGODdhAQABAIABAP///wAAACwAAAAAAQABAAACAkQBADs="  # one pixel
 )
+FORM = {"content_type": "multipart/form-data; boundary=matrix"}
+
+
+def form(name: str, content: bytes, content_type: str = "text/plain") -> bytes:
+    """A form with one file."""
+    head = (
+        "--matrix\r\n"
+        f'Content-Disposition: form-data; name="file"; filename="{name}"\r\n'
+        f"Content-Type: {content_type}\r\n\r\n"
+    )
+    return head.encode() + content + b"\r\n--matrix--\r\n"
 
 
 async def file(owner: Caller) -> Params:
     """A stored text."""
-    asset = await db(
-        store_asset,
-        owner.id,
-        canary(owner.id).encode(),
-        name=f"{canary(owner.id)}.txt",
-        content_type="text/plain",
-    )
+    word = canary(owner.id)
+    body = form(f"{word}.txt", word.encode())
+    made = await must(owner, "POST", "/api/assets", body, **FORM)
+    key = made["uri"].removeprefix("asset://")
     return {
-        "path": f"assets/{asset.key}",
-        "key": asset.key,
-        "asset_id": asset.pk,
-        "name": asset.name,
+        "path": f"assets/{key}",
+        "key": key,
+        "asset_id": made["id"],
+        "name": made["name"],
     }
 
 
@@ -51,14 +57,24 @@ async def temp_file(owner: Caller) -> Params:
 
 async def picture(owner: Caller) -> Params:
     """An image."""
-    asset = await db(
-        store_asset,
-        owner.id,
-        PICTURE,
-        name=f"{canary(owner.id)}.gif",
-        content_type="image/gif",
-    )
-    return {"asset_id": asset.pk}
+    body = form(f"{canary(owner.id)}.gif", PICTURE, "image/gif")
+    made = await must(owner, "POST", "/api/assets", body, **FORM)
+    return {"asset_id": made["id"]}
+
+
+async def folder(owner: Caller) -> Params:
+    """A folder with a file in it."""
+    word = canary(owner.id)
+    wanted = {"name": word, "content_type": "folder"}
+    made = await must(owner, "POST", "/api/assets", wanted)
+    inside = {"name": word, "content_type": "text/plain", "parent_id": made["id"]}
+    await must(owner, "POST", "/api/assets", inside)
+    return {"asset_id": made["id"]}
+
+
+async def home(owner: Caller) -> Params:
+    """The root folder, which has no row."""
+    return {"asset_id": owner.id}
 
 
 def asked_for(params: Params) -> dict[str, list[str]]:
@@ -89,16 +105,29 @@ ROWS = [
     Row("DELETE", "api/storage/<path>", of=temp_file, shows=False),
     Row("GET", "api/assets", of=file, other=200),
     Row("POST", "api/assets", body=FOLDER, other=200, shows=False),
+    Row(
+        "POST",
+        "api/assets",
+        body=form("new.txt", b"new"),
+        headers=FORM,
+        other=200,
+        shows=False,
+    ),
     Row("GET", "api/assets/search", of=file, query="?query=canary", other=200),
     Row("POST", "api/assets/download", of=file, body=asked_for),
     Row("GET", "api/assets/by-filename/<name>", of=file),
+    Row("POST", "api/assets/download", of=folder, body=asked_for),
     Row("GET", "api/assets/<asset_id>", of=file),
+    Row("GET", "api/assets/<asset_id>", of=folder),
+    Row("GET", "api/assets/<asset_id>", of=home),
     Row("PUT", "api/assets/<asset_id>", of=file, body=CHANGE),
+    Row("PUT", "api/assets/<asset_id>", of=folder, body=CHANGE),
     Row("DELETE", "api/assets/<asset_id>", of=file),
+    Row("DELETE", "api/assets/<asset_id>", of=folder),
     Row("GET", "api/assets/<asset_id>/download", of=file),
     Row("GET", "api/assets/<asset_id>/thumbnail", of=picture, shows=False),
     Row("POST", "api/assets/<asset_id>/thumbnail", of=picture, shows=False),
-    Row("GET", "api/assets/<asset_id>/recursive", of=file),
+    Row("GET", "api/assets/<asset_id>/recursive", of=folder),
     Row("GET", "api/tokens", of=token, other=200),
     # ``one_user``: a token would open nothing there.
     Row(
