@@ -12,7 +12,15 @@ from django.contrib.auth.models import Group
 from nodetool_site.lib.db import db
 from storage.models import User
 from tests.authorisation.model import ActionRow, AdminRow, Caller, Factory, Params
-from tests.authorisation.objects import canary, job, live_job, secret, token, workflow
+from tests.authorisation.objects import (
+    canary,
+    job,
+    live_job,
+    secret,
+    token,
+    version,
+    workflow,
+)
 from tests.authorisation.rows.storage import file
 
 EVENTS = "admin/jobs/job/<job_id>/events/"
@@ -140,6 +148,7 @@ ROWS = [
     *pages("<app_label>/", 200, 200, {"app_label": "jobs"}, powerless=404),
     *pages("<url>", 404, 404, {"url": "nothing"}),
     *model_pages("workflows/workflow", workflow, "workflow_id", delete=OWNER),
+    *model_pages("workflows/workflowversion", version, "version_id", delete=OWNER),
     *model_pages("jobs/job", job, "job_id"),
     AdminRow("GET", EVENTS, job, "job_id", shows=True),
     AdminRow("POST", EVENTS, job, "job_id"),
@@ -181,6 +190,10 @@ ROWS = [
 
 ACTIONS = [
     ActionRow("workflows/workflow", "delete_selected", workflow, "workflow_id"),
+    *(
+        ActionRow("workflows/workflowversion", action, version, "version_id")
+        for action in ("restore", "delete_selected")
+    ),
     ActionRow("jobs/job", "cancel", live_job, "job_id"),
     ActionRow("storage/asset", "delete_selected", file, "asset_id"),
     ActionRow("storage/apitoken", "delete_selected", token, "token_id"),
