@@ -19,6 +19,9 @@ _STREAMED = {
     "PUT": re.compile(r"/api/storage/.*", re.DOTALL),
 }
 
+_IMPORT = re.compile(r"/api/workflows/import-bundle/?")
+"""Spooled to a file as other bodies are, which may be as large as an upload."""
+
 
 class ClientGone(ApplicationError):
     """The client went away before its body was complete; nobody reads the answer."""
@@ -36,7 +39,7 @@ def is_streamed(method: str, path: str) -> bool:
 def body_limit(method: str, path: str) -> int:
     """Return the most bytes a request may carry; 0 is no limit."""
     limit: int = settings.MAX_BODY_BYTES
-    if is_streamed(method, path):
+    if is_streamed(method, path) or _IMPORT.fullmatch(path):
         limit = settings.MAX_UPLOAD_BYTES and (
             settings.MAX_UPLOAD_BYTES + FORM_ROOM_BYTES
         )

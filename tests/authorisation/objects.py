@@ -36,6 +36,11 @@ async def public_workflow(owner: Caller) -> Params:
     return await workflow(owner, word=f"public, of {owner.id}", access="public")
 
 
+async def workflow_with_app(owner: Caller) -> Params:
+    """A workflow that has a page."""
+    return await workflow(owner, html_app=canary(owner.id))
+
+
 async def tool(owner: Caller) -> Params:
     """A workflow that a model may call."""
     return await workflow(owner, run_mode="tool", tool_name=canary(owner.id))

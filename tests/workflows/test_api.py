@@ -56,6 +56,21 @@ def test_put_creates_replaces_and_keeps_what_clients_do_not_send_back(api):
     )
 
 
+def test_h11_the_app_of_a_workflow_is_a_page_in_a_sandbox(api):
+    alice, charlie = api("alice"), api("charlie")
+    alice.put("/api/workflows/w", request_body(html_app="<h1>Grüße</h1>"))
+    alice.put("/api/workflows/none", request_body(html_app=""))
+
+    page = alice.get("/api/workflows/w/app")
+
+    assert (page.status_code, page.content.decode()) == (200, "<h1>Grüße</h1>")
+    assert page["Content-Type"] == "text/html; charset=utf-8"
+    assert page["Content-Security-Policy"] == "sandbox allow-scripts"
+    assert page["X-Content-Type-Options"] == "nosniff"
+    assert alice.get("/api/workflows/none/app").status_code == 404
+    assert charlie.get("/api/workflows/w/app").status_code == 404
+
+
 def test_delete_answers_null_and_then_404(api):
     alice = api("alice")
     alice.put("/api/workflows/w", request_body())

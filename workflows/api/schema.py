@@ -11,6 +11,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema
 
 from nodetool_site.lib.api_schema import (
+    BINARY,
     FLAG,
     GRAPH,
     MAPPING,
@@ -221,6 +222,20 @@ describe_views(
                 object_of(
                     {"version": optional(VERSION), "message": TEXT, "skipped": FLAG}
                 ),
+            )
+        },
+        "views.WorkflowApp": {
+            "get": extend_schema(responses={(200, "text/html"): TEXT, **errors(404)})
+        },
+        "bundle_views.BundleExport": {
+            "get": extend_schema(
+                responses={(200, "application/zip"): BINARY, **errors(404, 413)}
+            )
+        },
+        "bundle_views.BundleImport": {
+            "post": extend_schema(
+                request={"multipart/form-data": object_of({"file": BINARY})},
+                responses={200: WORKFLOW, **errors(413, 415, 422)},
             )
         },
         "views.WorkflowNames": {

@@ -1,7 +1,7 @@
 """Routes of stored workflows. Words that mean something come before ids."""
 
 from nodetool_site.lib.paths import both
-from workflows.api import node_views, version_views, views
+from workflows.api import bundle_views, node_views, version_views, views
 
 VERSIONS = "api/workflows/<workflow_id>/versions"
 
@@ -16,7 +16,12 @@ urlpatterns = [
     both("api/workflows/examples/search", views.ExampleSearch.as_view()),
     both("api/workflows/examples/<package>/<name>", views.ExampleDetail.as_view()),
     both("api/workflows/validate", views.WorkflowValidation.as_view()),
+    both("api/workflows/import-bundle", bundle_views.BundleImport.as_view()),
     both("api/workflows/<workflow_id>", views.WorkflowDetail.as_view()),
+    both(
+        "api/workflows/<workflow_id>/export-bundle", bundle_views.BundleExport.as_view()
+    ),
+    both("api/workflows/<workflow_id>/app", views.WorkflowApp.as_view()),
     both(VERSIONS, version_views.VersionCollection.as_view()),
     both(f"{VERSIONS}/<version>", version_views.VersionDetail.as_view()),
     both(f"{VERSIONS}/<version>/restore", version_views.VersionRestore.as_view()),

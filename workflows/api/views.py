@@ -13,7 +13,7 @@ from workflows.api import answers
 from workflows.api.callers import caller_of, check_known
 from workflows.api.queries import read_list_query, read_text
 from workflows.api.serializers import read_request
-from workflows.errors import ExampleNotFound
+from workflows.errors import ExampleNotFound, WorkflowNotFound
 from workflows.graph_check import problems_of
 from workflows.shipped_examples import all_examples, find_example, search_examples
 
@@ -61,6 +61,26 @@ class WorkflowDetail(SyncAPIView):
         check_known(workflow_id)
         services.delete_workflow(workflow_id, owner_id=caller_of(request))
         return json_response(None)
+
+
+class WorkflowApp(SyncAPIView):
+    """The page that somebody made for a workflow: a stranger's HTML, in a sandbox."""
+
+    def get(self, request: Request, workflow_id: str) -> HttpResponse:
+        """Return it."""
+        check_known(workflow_id)
+        document = reads.read_document(workflow_id, user_id=caller_of(request))
+        html = document and msgspec.json.decode(document)["html_app"]
+        if not html:
+            raise WorkflowNotFound(workflow_id)
+        return HttpResponse(
+            html,
+            headers={
+                "Content-Type": "text/html; charset=utf-8",
+                "Content-Security-Policy": "sandbox allow-scripts",
+                "X-Content-Type-Options": "nosniff",
+            },
+        )
 
 
 class WorkflowNames(SyncAPIView):

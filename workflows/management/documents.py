@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 from django.core.management.base import CommandError
 
+from nodetool_site.lib.errors import BadRequest
 from workflows.ids import is_usable_id
+from workflows.import_forms import requests_in
 from workflows.management.stores import Import
 
 Json = dict[str, Any]
@@ -32,22 +34,19 @@ def parse_json(source: str) -> Json:
 
 
 def imports_of(document: Json, source: str) -> Iterator[Import]:
-    """Yield what a file wants stored.
+    """Yield what a file wants stored; only a workflow brings an id.
 
-    It holds a workflow, a request for one, a bare graph, or a list of workflows as
-    the API answers it. Only a workflow brings an id.
+    Raises:
+        CommandError: a workflow in a list is no object.
     """
-    if isinstance(document.get("workflows"), list):
-        for each in document["workflows"]:
-            yield from imports_of(_object(each, source), source)
-        return
     name = "Untitled" if source == "-" else Path(source).stem
-    if "graph" not in document and "nodes" in document:
-        document = {"graph": document}
-    request = {"name": name, "access": "private", **document}
-    workflow_id = document.get("id")
-    is_id = isinstance(workflow_id, str) and is_usable_id(workflow_id)
-    yield Import(request, workflow_id if is_id else None)
+    try:
+        for request in requests_in(document, name):
+            workflow_id = request.get("id")
+            is_id = isinstance(workflow_id, str) and is_usable_id(workflow_id)
+            yield Import(request, workflow_id if is_id else None)
+    except BadRequest as error:
+        raise CommandError(f"{_shown(source)} holds no JSON object") from error
 
 
 def _object(document: object, source: str) -> Json:

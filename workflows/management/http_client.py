@@ -1,7 +1,12 @@
 """Requests of the command line to a running server."""
 
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
 from http.client import HTTPException
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
@@ -12,6 +17,8 @@ from nodetool_site.lib.rendering import JSON_TYPE, encode_json
 
 Json = dict[str, Any]
 TIMEOUT_S = 30
+LONG_TIMEOUT_S = 180
+PIECE = 128 * 1024
 
 
 class ApiClient:
@@ -49,14 +56,53 @@ class ApiClient:
             raise CommandError(_reason(status, answer))
         return answer
 
+    def download(self, path: str, file: BinaryIO) -> bool:
+        """Write what is at ``path`` to a file; False: there is nothing.
+
+        Raises:
+            CommandError: as ``request`` does; then the file holds a part at most.
+        """
+        request = self._request("GET", path, None, self._headers)
+        status, answer = self._exchange(request, partial(_copy, to=file))
+        if status >= 400 and status != 404:
+            raise CommandError(_reason(status, answer))
+        return status != 404
+
+    def upload(self, path: str, file: BinaryIO) -> Json:
+        """Send a file as the part ``file`` of a form; return the JSON answer.
+
+        Raises:
+            CommandError: as ``request`` does.
+        """
+        form = _Form(file)
+        headers = {**self._headers, **form.headers}
+        request = self._request("POST", path, form.pieces(), headers)
+        status, answer = self._exchange(request, _decode_answer, timeout=LONG_TIMEOUT_S)
+        if status >= 400:
+            raise CommandError(_reason(status, answer))
+        return answer
+
     def _send(self, method: str, path: str, body: object) -> tuple[int, Json]:
         data = None if body is None else encode_json(body)
-        request = Request(  # noqa: S310 - the scheme is checked above
-            self._url + path, data=data, headers=self._headers, method=method
-        )
+        request = self._request(method, path, data, self._headers)
+        return self._exchange(request, _decode_answer)
+
+    def _request(
+        self, method: str, path: str, body: Any, headers: dict[str, str]
+    ) -> Request:
+        url = self._url + path
+        return Request(url, data=body, headers=headers, method=method)  # noqa: S310 - the scheme is checked
+
+    def _exchange(
+        self,
+        request: Request,
+        read: Callable[[Any], Json],
+        timeout: float = TIMEOUT_S,
+    ) -> tuple[int, Json]:
+        """Return the status, and what ``read`` makes of an answer that is no error."""
         try:
-            with urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310
-                return response.status, msgspec.json.decode(response.read())
+            with urlopen(request, timeout=timeout) as response:  # noqa: S310
+                return response.status, read(response)
         except HTTPError as error:
             with error:
                 return error.code, _decode(error.read())
@@ -64,6 +110,43 @@ class ApiClient:
             raise CommandError(f"No answer from {self._url}: {error}") from error
         except msgspec.DecodeError as error:
             raise CommandError(f"{self._url} does not answer in JSON") from error
+
+
+class _Form:
+    """A form of one file, sent in pieces."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        boundary = secrets.token_hex(16)
+        self._head = (
+            f"--{boundary}\r\n"
+            'Content-Disposition: form-data; name="file"; filename="bundle.zip"\r\n'
+            "Content-Type: application/zip\r\n\r\n"
+        ).encode()
+        self._tail = f"\r\n--{boundary}--\r\n".encode()
+        self._file = file
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        self.headers = {
+            "Content-Type": f"multipart/form-data; boundary={boundary}",
+            "Content-Length": str(len(self._head) + size + len(self._tail)),
+        }
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body."""
+        yield self._head
+        while piece := self._file.read(PIECE):
+            yield piece
+        yield self._tail
+
+
+def _copy(response: BinaryIO, *, to: BinaryIO) -> Json:
+    shutil.copyfileobj(response, to, PIECE)
+    return {}
+
+
+def _decode_answer(response: BinaryIO) -> Json:
+    answer: Json = msgspec.json.decode(response.read())
+    return answer
 
 
 def _decode(body: bytes) -> Json:

@@ -1,14 +1,15 @@
 """Where the commands find workflows: in the database, or behind a running server."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 from urllib.parse import quote
 
 import msgspec
 
 from storage.models import User
-from workflows import reads, services
+from workflows import bundles, reads, services
 from workflows.api.serializers import read_request
+from workflows.bundle_imports import import_bundle
 from workflows.errors import UnknownOwner, WorkflowIdTaken, WorkflowNotFound
 from workflows.graph_check import problems_of
 from workflows.management.http_client import ApiClient
@@ -60,6 +61,16 @@ class WorkflowStore(Protocol):
     def check(self, graph: object) -> Json:
         """Return what is wrong with a graph, as the API says it."""
 
+    def write_bundle(self, workflow_id: str, file: BinaryIO) -> None:
+        """Write a workflow and its files as a ZIP file.
+
+        Raises:
+            WorkflowNotFound: there is none.
+        """
+
+    def read_bundle(self, file: BinaryIO) -> Json:
+        """Store the workflow and the files of a ZIP file; return the workflow."""
+
 
 class LocalStore:
     """The database, whether a server runs or not."""
@@ -86,8 +97,7 @@ class LocalStore:
         return document
 
     def store(self, workflows: Sequence[Import], *, replace: bool) -> list[Json]:
-        if not User.objects.filter(pk=self._user_id).exists():
-            raise UnknownOwner(self._user_id)
+        self._check_user()
         new = [
             services.NewWorkflow(read_request(each.request), each.workflow_id)
             for each in workflows
@@ -100,6 +110,20 @@ class LocalStore:
 
     def check(self, graph: object) -> Json:
         return problems_of(graph)
+
+    def write_bundle(self, workflow_id: str, file: BinaryIO) -> None:
+        export = bundles.plan_export(workflow_id, user_id=self._user_id)
+        file.writelines(bundles.bundle_pieces(export))
+
+    def read_bundle(self, file: BinaryIO) -> Json:
+        self._check_user()
+        stored = import_bundle(file, owner_id=self._user_id, read=read_request)
+        document: Json = msgspec.json.decode(stored.document)
+        return document
+
+    def _check_user(self) -> None:
+        if not User.objects.filter(pk=self._user_id).exists():
+            raise UnknownOwner(self._user_id)
 
 
 class RemoteStore:
@@ -145,6 +169,14 @@ class RemoteStore:
     def check(self, graph: object) -> Json:
         body = {"graph": graph}
         return self._api.request("POST", COLLECTION + "validate", body)
+
+    def write_bundle(self, workflow_id: str, file: BinaryIO) -> None:
+        path = f"{COLLECTION}{quote(workflow_id, safe='')}/export-bundle"
+        if not self._api.download(path, file):
+            raise WorkflowNotFound(workflow_id)
+
+    def read_bundle(self, file: BinaryIO) -> Json:
+        return self._api.upload(COLLECTION + "import-bundle", file)
 
     def _find(self, workflow_id: str) -> Json | None:
         return self._api.find(COLLECTION + quote(workflow_id, safe=""))

@@ -12,7 +12,9 @@ from tests.authorisation.objects import (
     version_by_id,
     version_of_public,
     workflow,
+    workflow_with_app,
 )
+from tests.workflows.archive_corpus import asset, with_workflow
 from tests.workflows.graphs import request_body
 
 MINE = {"other": 200}
@@ -22,6 +24,13 @@ FOR_CALLERS = {"other": 200, "shows": False}
 VERSIONS = "api/workflows/<workflow_id>/versions"
 VERSION = f"{VERSIONS}/<version>"
 AUTOSAVE = "api/workflows/<workflow_id>/autosave"
+EXPORT = "api/workflows/<workflow_id>/export-bundle"
+BUNDLE = (
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="b.zip"\r\n\r\n'
+    + with_workflow(asset())
+    + b"\r\n--x--\r\n"
+)
+FORM = {"content_type": "multipart/form-data; boundary=x"}
 PUBLIC = {"other": 200, "is_public": True}
 
 ROWS = [
@@ -55,6 +64,16 @@ ROWS = [
         shows=False,
     ),
     Row("POST", "api/workflows/validate", body=request_body(), **FOR_CALLERS),
+    Row(
+        "POST",
+        "api/workflows/import-bundle",
+        body=BUNDLE,
+        headers=FORM,
+        **FOR_CALLERS,
+    ),
+    Row("GET", "api/workflows/<workflow_id>/app", of=workflow_with_app),
+    Row("GET", EXPORT, of=workflow),
+    Row("GET", EXPORT, of=public_workflow, **PUBLIC),
     Row("GET", "api/workflows/<workflow_id>", of=workflow),
     Row("GET", "api/workflows/<workflow_id>", of=public_workflow, **PUBLIC),
     Row(

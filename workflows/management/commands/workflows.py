@@ -1,7 +1,7 @@
 """``nodetool workflows``: stored workflows on the command line."""
 
 from storage.management.nouns import NounCommand
-from workflows.management import workflow_verbs
+from workflows.management import bundle_verbs, workflow_verbs
 
 
 class Command(NounCommand):
@@ -14,6 +14,8 @@ class Command(NounCommand):
         "get": workflow_verbs.GetVerb,
         "import": workflow_verbs.ImportVerb,
         "export": workflow_verbs.ExportVerb,
+        "import-bundle": bundle_verbs.ImportBundleVerb,
+        "export-bundle": bundle_verbs.ExportBundleVerb,
         "validate": workflow_verbs.ValidateVerb,
         "delete": workflow_verbs.DeleteVerb,
     }
