@@ -1,0 +1,184 @@
+"""What is said to a model and what comes back, in the words of no vendor."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+CHARACTERS_PER_TOKEN = 4
+
+
+class TextPart(msgspec.Struct, frozen=True, tag="text"):
+    """A piece of text."""
+
+    text: str
+
+
+class ImagePart(msgspec.Struct, frozen=True, tag="image"):
+    """A picture, fetched already: an adapter never follows an address."""
+
+    data: bytes
+    media_type: str
+    detail: Literal["auto", "low", "high"] | None = None
+
+
+class AudioPart(msgspec.Struct, frozen=True, tag="audio"):
+    """A sound."""
+
+    data: bytes
+    format: Literal["wav", "mp3"]
+
+
+class FilePart(msgspec.Struct, frozen=True, tag="file"):
+    """A document, such as a PDF."""
+
+    data: bytes
+    media_type: str
+    filename: str = ""
+
+
+Part = TextPart | ImagePart | AudioPart | FilePart
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A model's wish to have a tool called. ``arguments``: JSON text, unchecked."""
+
+    id: str
+    name: str
+    arguments: str = "{}"
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message of a conversation.
+
+    ``tool_calls`` belong to an assistant, ``tool_call_id`` to a tool's result. A
+    provider without the role ``developer`` takes it as ``system``.
+    """
+
+    role: Role
+    content: tuple[Part, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return "".join(p.text for p in self.content if isinstance(p, TextPart))
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """A function that the model may ask for. ``parameters``: its JSON schema."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = {}
+    strict: bool | None = None
+
+
+class NamedTool(msgspec.Struct, frozen=True):
+    """The choice of one tool: the model has to call it."""
+
+    name: str
+
+
+class ResponseFormat(msgspec.Struct, frozen=True):
+    """How the answer has to look. ``schema`` goes with ``json_schema`` only.
+
+    An adapter whose wire has no such thing adds ``instruction`` to the system prompt.
+    """
+
+    type: Literal["json_object", "json_schema"]
+    name: str = ""
+    schema: dict[str, Any] | None = None
+    strict: bool | None = None
+
+    @property
+    def instruction(self) -> str:
+        """The same as a sentence to a model."""
+        if self.schema is None:
+            return "Answer with one JSON object and nothing else."
+        schema = msgspec.json.encode(self.schema).decode()
+        return f"Answer with one JSON value that fits this schema: {schema}"
+
+
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a model. What is None or empty was not asked for.
+
+    ``model`` is the provider's own id. ``extras`` are further fields of the OpenAI
+    request (``metadata``, ``prediction``, ...) for the adapters that take them.
+    ``stop`` is applied by the caller too: an adapter that cannot send it may leave it.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: bool = False
+    top_logprobs: int | None = None
+    reasoning_effort: str | None = None
+    verbosity: str | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    extras: dict[str, Any] = {}
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True):
+    """A piece of a tool call.
+
+    ``index`` numbers the calls of one answer from 0. ``id`` and ``name`` come whole
+    with a call's first piece, ``arguments`` is the next piece of its JSON text.
+    """
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens of one call; the details are parts of the two sums."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """One step of an answer; any of its members may be absent.
+
+    An answer has one ``finish_reason``, and ``usage`` in at most one chunk, which may
+    come behind it. ``logprobs``: entries of OpenAI's ``logprobs.content``.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    logprobs: list[dict[str, Any]] | None = None
+
+
+class ModelInfo(msgspec.Struct, frozen=True):
+    """A model that a provider offers. ``created``: Unix seconds, 0 if unknown."""
+
+    id: str
+    created: int = 0
+    context_tokens: int | None = None
+
+
+def estimate_tokens(text: str) -> int:
+    """Return about how many tokens a text has, where nobody counts them."""
+    return -(-len(text) // CHARACTERS_PER_TOKEN)

@@ -1,0 +1,178 @@
+"""Which providers there are, and which of them a model id means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from workflows.providers.base import ChatProvider
+
+FAKE = "fake"
+_ADAPTERS = "workflows.providers"
+_OPENAI = f"{_ADAPTERS}.openai:OpenAIProvider"
+
+
+class ProviderSpec(NamedTuple):
+    """A provider of models.
+
+    ``path`` is ``module:class``, imported on first use. ``key_name`` is the secret
+    that holds its key; one without needs none, and counts as configured where
+    ``base_url`` or the setting ``base_url_setting`` names an address.
+    """
+
+    id: str
+    title: str
+    path: str
+    key_name: str | None
+    base_url: str
+    base_url_setting: str
+
+
+PROVIDERS: dict[str, ProviderSpec] = {
+    spec.id: spec
+    for spec in (
+        ProviderSpec(
+            "openai",
+            "OpenAI",
+            _OPENAI,
+            "OPENAI_API_KEY",
+            "https://api.openai.com/v1",
+            "OPENAI_BASE_URL",
+        ),
+        ProviderSpec(
+            "anthropic",
+            "Anthropic",
+            f"{_ADAPTERS}.anthropic:AnthropicProvider",
+            "ANTHROPIC_API_KEY",
+            "https://api.anthropic.com",
+            "ANTHROPIC_BASE_URL",
+        ),
+        ProviderSpec(
+            "gemini",
+            "Gemini",
+            f"{_ADAPTERS}.gemini:GeminiProvider",
+            "GEMINI_API_KEY",
+            "https://generativelanguage.googleapis.com",
+            "GEMINI_BASE_URL",
+        ),
+        ProviderSpec(
+            "ollama",
+            "Ollama",
+            f"{_ADAPTERS}.ollama:OllamaProvider",
+            None,
+            "http://127.0.0.1:11434",
+            "OLLAMA_API_URL",
+        ),
+        ProviderSpec(
+            "mistral",
+            "Mistral",
+            _OPENAI,
+            "MISTRAL_API_KEY",
+            "https://api.mistral.ai/v1",
+            "MISTRAL_BASE_URL",
+        ),
+        ProviderSpec(
+            "groq",
+            "Groq",
+            _OPENAI,
+            "GROQ_API_KEY",
+            "https://api.groq.com/openai/v1",
+            "GROQ_BASE_URL",
+        ),
+        ProviderSpec(
+            "openrouter",
+            "OpenRouter",
+            _OPENAI,
+            "OPENROUTER_API_KEY",
+            "https://openrouter.ai/api/v1",
+            "OPENROUTER_BASE_URL",
+        ),
+        ProviderSpec(
+            "together",
+            "Together",
+            _OPENAI,
+            "TOGETHER_API_KEY",
+            "https://api.together.xyz/v1",
+            "TOGETHER_BASE_URL",
+        ),
+        ProviderSpec(
+            "cerebras",
+            "Cerebras",
+            _OPENAI,
+            "CEREBRAS_API_KEY",
+            "https://api.cerebras.ai/v1",
+            "CEREBRAS_BASE_URL",
+        ),
+        ProviderSpec("vllm", "vLLM", _OPENAI, None, "", "VLLM_BASE_URL"),
+        ProviderSpec("llama_cpp", "llama.cpp", _OPENAI, None, "", "LLAMA_CPP_URL"),
+        ProviderSpec("lmstudio", "LM Studio", _OPENAI, None, "", "LMSTUDIO_API_URL"),
+        ProviderSpec(FAKE, "Fake", f"{_ADAPTERS}.fake:FakeProvider", None, "fake:", ""),
+    )
+}
+BASE_URL_SETTINGS = tuple(
+    spec.base_url_setting for spec in PROVIDERS.values() if spec.base_url_setting
+)
+
+_PREFIXES = (
+    (re.compile(r"gpt-(?!oss)|chatgpt-|o[134](?:-|\Z)"), "openai"),
+    (re.compile(r"claude-"), "anthropic"),
+    (re.compile(r"(?:gemini|gemma)-[^:]*\Z"), "gemini"),
+    (re.compile(r"(?:mistral|codestral|magistral)-"), "mistral"),
+    (re.compile(r"fake(?:-|\Z)"), FAKE),
+)
+
+
+class Target(NamedTuple):
+    """Where a model id leads: a provider, and the id that it knows the model by."""
+
+    spec: ProviderSpec
+    model: str
+
+
+def split_id(model: str) -> Target | None:
+    """Return what ``<provider id>/<model>`` says; None for every other id."""
+    provider, _, rest = model.partition("/")
+    spec = PROVIDERS.get(provider)
+    return Target(spec, rest) if spec is not None and rest else None
+
+
+def by_catalog(
+    model: str, catalogs: Mapping[str, Collection[str]], *, first: str
+) -> Target | None:
+    """Return the provider whose list has exactly this id.
+
+    ``catalogs``: the model ids of the configured providers. ``first`` is asked first.
+    """
+    order = sorted(catalogs, key=lambda provider: provider != first)
+    for provider in order:
+        if model in catalogs[provider]:
+            return Target(PROVIDERS[provider], model)
+    return None
+
+
+def by_form(model: str, *, is_on: Callable[[str], bool]) -> Target | None:
+    """Return the provider that an id of this form belongs to, offered or not.
+
+    ``is_on`` tells whether the server has a provider at all.
+    """
+    for pattern, provider in _PREFIXES:
+        if pattern.match(model) and is_on(provider):
+            return Target(PROVIDERS[provider], model)
+    if ":" in model or model.startswith("gpt-oss"):
+        return Target(PROVIDERS["ollama"], model)
+    return None
+
+
+def make_provider(
+    spec: ProviderSpec, *, api_key: str | None, base_url: str, timeout_s: float
+) -> ChatProvider:
+    """Return a provider at an address; its module is imported here."""
+    module, _, name = spec.path.partition(":")
+    provider_class = getattr(import_module(module), name)
+    provider: ChatProvider = provider_class(
+        api_key=api_key, base_url=base_url or spec.base_url, timeout_s=timeout_s
+    )
+    return provider
