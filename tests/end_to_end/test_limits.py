@@ -174,7 +174,7 @@ async def test_a11_a_user_has_so_many_sockets_and_no_more(client):
     open_ones = [await talker.session.ws_connect(url) for _ in range(SOCKETS)]
 
     async with talker.session.ws_connect(url) as one_more:
-        closed = await one_more.receive()
+        closed = await one_more.receive(timeout=10)
     assert (closed.type, closed.data) == (aiohttp.WSMsgType.CLOSE, 1013)
     assert closed.extra == "Too many connections"
     async with other.socket() as socket:
