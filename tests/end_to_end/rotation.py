@@ -11,7 +11,7 @@ import time
 
 import django
 
-KEPT, CHANGED = 1_000, 20
+KEPT, CHANGED = 600, 5
 
 
 def kept(number: int) -> tuple[str, str]:
