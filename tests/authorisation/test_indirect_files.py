@@ -4,14 +4,17 @@ Alice owns; bob names her ids. What he is answered is what he would be for an id
 nobody has, and no byte of hers is in it.
 """
 
+import io
+import zipfile
 from typing import Any
 
 import pytest
 
 from tests.authorisation.model import Params
-from tests.authorisation.objects import canary, must
+from tests.authorisation.objects import canary, must, workflow
 from tests.authorisation.people import Person, World
 from tests.authorisation.rows.storage import file, folder, picture, temp_file
+from tests.jobs import graphs
 from tests.workflows.graphs import request_body
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -114,3 +117,57 @@ async def test_z04_a_thumbnail_of_hers_on_his_workflow_opens_nothing(bob, hers):
     if link:
         answer = await bob.request("GET", link[link.index("/storage") :])
         assert answer.status in (401, 404)
+
+
+async def test_z04_a_bundle_of_his_holds_none_of_her_files(world, bob, hers):
+    key, asset_id = hers["key"], hers["asset_id"]
+    value = {"type": "text", "uri": f"asset://{key}", "asset_id": asset_id}
+    graph = {
+        "nodes": [graphs.node("held", "nodetool.constant.List", value=[value])],
+        "edges": [],
+    }
+    wanted = request_body("his", graph=graph, thumbnail=hers["picture_id"])
+    made = await must(bob, "POST", "/api/workflows", wanted)
+
+    path = f"/api/workflows/{made['id']}/export-bundle"
+    answer = await bob.request("GET", path)
+
+    assert answer.status == 200
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as bundle:
+        for name in bundle.namelist():
+            assert HERS not in bundle.read(name), name
+
+
+async def test_z04_a_public_workflow_lends_no_file(world, bob, hers):
+    """Who may read and export a workflow gets no file that its graph names."""
+    key, asset_id = hers["key"], hers["asset_id"]
+    value = {"type": "text", "uri": f"asset://{key}", "asset_id": asset_id}
+    graph = {
+        "nodes": [
+            graphs.node("held", "nodetool.constant.List", value=[value]),
+            graphs.output("held"),
+        ],
+        "edges": [graphs.edge("held", "out")],
+    }
+    wanted = request_body("shared", graph=graph, access="public")
+    alice = world.people["alice"]
+    made = await must(alice, "POST", "/api/workflows", wanted)
+    path = f"/api/workflows/{made['id']}"
+
+    bundle = await bob.request("GET", f"{path}/export-bundle")
+    run = await must(bob, "POST", f"{path}/run", {"params": {}})
+
+    assert bundle.status == 200
+    with zipfile.ZipFile(io.BytesIO(bundle.body)) as packed:
+        for name in packed.namelist():
+            assert HERS not in packed.read(name), name
+    link = run["outputs"]["held"][0]["uri"]
+    answer = await bob.request("GET", link[link.index("/storage") :])
+    assert answer.status == 404
+
+
+async def test_z04_her_workflow_may_not_be_exported_by_others(world, bob):
+    made = await world.make(workflow, "alice")
+
+    path = f"/api/workflows/{made['workflow_id']}/export-bundle"
+    assert (await bob.request("GET", path)).status == 404
