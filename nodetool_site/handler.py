@@ -27,8 +27,9 @@ from django.urls import set_script_prefix, set_urlconf
 from nodetool_site.lib.access_log import log_request, masked_target
 from nodetool_site.lib.asgi_types import Receive, Scope, Send
 from nodetool_site.lib.bodies import BodyStream, body_limit, is_streamed
-from nodetool_site.lib.errors import BadRequest, PayloadTooLarge, error_response
+from nodetool_site.lib.errors import BadRequest, PayloadTooLarge
 from nodetool_site.lib.surfaces import is_page
+from nodetool_site.refusals import refusal_response
 
 IN_MEMORY_BODY_BYTES = 1024**2
 
@@ -80,7 +81,7 @@ class Handler(ASGIHandler):
         except RequestAborted:
             return
         except (BadRequest, PayloadTooLarge) as error:
-            refusal = error_response(error)
+            refusal = refusal_response(error, scope["path"])
             status = refusal.status_code
             await self.send_response(refusal, send)
         self._log(scope, request, status, time.perf_counter() - started)

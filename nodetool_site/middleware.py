@@ -32,8 +32,8 @@ from nodetool_site.lib.errors import (
     NotFound,
     Unavailable,
     UnsupportedEncoding,
-    error_response,
 )
+from nodetool_site.refusals import refusal_response
 from storage.failed_attempts import address_of, network_of
 
 GetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -64,7 +64,7 @@ class ApiMiddleware:
         try:
             response = await self._serve(request)
         except (ApplicationError, AuthenticationFailed) as error:
-            response = error_response(error)
+            response = refusal_response(error, request.path_info)
         self._add_headers(request, response)
         return response
 

@@ -16,6 +16,7 @@ from nodetool_site.lib import modes
 from nodetool_site.lib.environment import Environment, saved_secret
 from nodetool_site.lib.hosts import default_allowed_hosts
 from nodetool_site.lib.registered import SECRETS, SETTINGS
+from workflows.providers.registry import BASE_URL_SETTINGS, PROVIDERS
 
 env = Environment()
 if (DOTENV := Path.cwd() / ".env").is_file():
@@ -233,6 +234,19 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"socket_timeout": 30, "socket_connect_timeout": 2, "socket_keepalive": True}
     if CELERY_BROKER_URL.startswith("redis")
     else {}
+)
+
+# --- Models and chat
+CHAT_PROVIDER = env.choice("CHAT_PROVIDER", default="ollama", among=tuple(PROVIDERS))
+DEFAULT_MODEL = env.str("DEFAULT_MODEL", default="llama3.2:latest")
+PROVIDER_TIMEOUT = env.whole("PROVIDER_TIMEOUT", default=60) or 60
+PROVIDER_BASE_URLS: dict[str, str] = {
+    name: env.str(name, default="").rstrip("/") for name in BASE_URL_SETTINGS
+}
+# None: by the mode, which ``serve --mode`` may still change.
+FAKE_PROVIDER_CHOSEN: bool | None = env.bool(
+    "NODETOOL_ENABLE_FAKE_PROVIDER",
+    default=env.bool("NODETOOL_MOCK_MODE", default=None),
 )
 
 # --- Limits (0 turns one off)

@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("jobs.api.urls")),
     path("", include("workflows.api.urls")),
     path("", include("storage.api.urls")),
+    path("", include("chat.openai_api.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
     # By name, not by ``include``: resolved when the first path begins like this.
     URLResolver(RoutePattern("admin/"), "nodetool_site.admin_urls"),

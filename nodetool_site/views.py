@@ -8,9 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from nodetool_site import __version__
 from nodetool_site.lib import lifecycle
 from nodetool_site.lib.api import json_response
-from nodetool_site.lib.errors import ApplicationError, NotFound, error_response
+from nodetool_site.lib.errors import ApplicationError, NotFound
 from nodetool_site.lib.rendering import format_time
 from nodetool_site.lib.surfaces import is_on
+from nodetool_site.refusals import refusal_response
 
 STARTED = time.monotonic()
 READ_METHODS = ("GET", "HEAD")
@@ -59,7 +60,7 @@ async def ready(request: HttpRequest) -> HttpResponse:
 
 async def not_found(request: HttpRequest, **kwargs: str) -> HttpResponse:
     """Answer for every path that no other pattern takes."""
-    return error_response(NotFound())
+    return refusal_response(NotFound(), request.path_info)
 
 
 def sign_in(request: HttpRequest) -> HttpResponse:
@@ -80,7 +81,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer for a fault outside of every view; Django has logged it."""
-    return error_response(ApplicationError())
+    return refusal_response(ApplicationError(), request.path_info)
 
 
 def _read_only(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -94,6 +94,25 @@ def reveal_secret(owner_id: str, key: str, *, is_use: bool = True) -> str | None
     if is_use:
         _note_use(row)
     return value
+
+
+def reveal_secrets(owner_id: str, keys: Collection[str]) -> dict[str, str]:
+    """Return the values of those of these secrets that a user has, by name.
+
+    As ``reveal_secret``, with one query for all of them.
+
+    Raises:
+        MasterKeyError: one is there and does not open.
+    """
+    rows = list(Secret.objects.filter(owner_id=owner_id, key__in=keys))
+    if not rows:
+        return {}
+    ring = reading_ring()
+    found = {row.key: _open(ring, row).decode() for row in rows}
+    for row in rows:
+        redaction.learn(found[row.key])
+        _note_use(row)
+    return found
 
 
 def delete_secret(owner_id: str, key: str) -> None:

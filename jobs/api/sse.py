@@ -35,12 +35,6 @@ logger = logging.getLogger(__name__)
 FIRST_BYTES_S = 0.5
 RETRY_MS = 2000
 OUTAGE_S = 1.0
-# Line ends to some clients, though not to the specification; inside JSON text only.
-_LINE_ENDS = (
-    (b"\xe2\x80\xa8", b"\\u2028"),
-    (b"\xe2\x80\xa9", b"\\u2029"),
-    (b"\xc2\x85", b"\\u0085"),
-)
 
 
 @dataclass(slots=True, frozen=True)
@@ -199,11 +193,11 @@ class EventStream:
                 parts.append(b"id: %b:%d\ndata: %b\n\n" % (self._id, seq, line))
                 continue
             if parts:
-                yield _one_line_each(b"".join(parts))
+                yield sse.one_line_each(b"".join(parts))
                 parts = []
             yield await self._rendered(seq, line)
         if parts:
-            yield _one_line_each(b"".join(parts))
+            yield sse.one_line_each(b"".join(parts))
 
     async def _rendered(self, seq: int, line: bytes) -> bytes:
         options = self._options
@@ -211,7 +205,7 @@ class EventStream:
             line = await render_json(
                 line, owner_id=options.owner_id, base_url=options.base_url
             )
-        return _one_line_each(b"id: %b:%d\ndata: %b\n\n" % (self._id, seq, line))
+        return sse.one_line_each(b"id: %b:%d\ndata: %b\n\n" % (self._id, seq, line))
 
     async def _rest(self) -> bytes:
         """What is left of a job that has ended, where the log has no more of it."""
@@ -233,11 +227,3 @@ def stream_response(stream: EventStream, job_id: str) -> StreamingHttpResponse:
         content_type=sse.CONTENT_TYPE,
         headers={**sse.HEADERS, "X-Job-Id": job_id},
     )
-
-
-def _one_line_each(data: bytes) -> bytes:
-    """Write as escapes what some clients take for the end of a line (E-10)."""
-    for end, escape in _LINE_ENDS:
-        if end in data:
-            data = data.replace(end, escape)
-    return data

@@ -9,6 +9,12 @@ KEEP_ALIVE = b": keep-alive\n\n"
 SHUTDOWN = b": shutdown\n\n"
 SIGNED_OUT = b": authentication expired or revoked\n\n"
 DONE = b"data: [DONE]\n\n"
+# Line ends to some clients, though not to the specification; inside JSON text only.
+_LINE_ENDS = (
+    (b"\xe2\x80\xa8", b"\\u2028"),
+    (b"\xe2\x80\xa9", b"\\u2029"),
+    (b"\xc2\x85", b"\\u0085"),
+)
 
 
 def event(body: bytes, event_id: str = "") -> bytes:
@@ -21,3 +27,11 @@ def event(body: bytes, event_id: str = "") -> bytes:
 def retry(milliseconds: int) -> bytes:
     """Return the time after which a browser connects again."""
     return f"retry: {milliseconds}\n\n".encode()
+
+
+def one_line_each(data: bytes) -> bytes:
+    """Write as escapes what some clients take for the end of a line (E-10)."""
+    for end, escape in _LINE_ENDS:
+        if end in data:
+            data = data.replace(end, escape)
+    return data

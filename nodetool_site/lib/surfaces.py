@@ -12,6 +12,7 @@ from nodetool_site.lib.modes import DESKTOP, MODES, PRIVATE
 
 STORAGE_PREFIX = "/storage/"
 ADMIN_PREFIX = "/admin/"
+OPENAI_PREFIX = "/v1"
 SIGN_IN_AND_OUT = ("/sign-in", "/sign-out")
 PAGE_PREFIXES = (ADMIN_PREFIX, "/static/", STORAGE_PREFIX)
 PAGES = frozenset(
@@ -41,7 +42,7 @@ class Surface(NamedTuple):
 
 TABLE: dict[str, Surface] = {
     "health": Surface(_ALL, tuple(sorted(PUBLIC))),
-    "openai": Surface(_ALL, ("/v1",), "openai"),
+    "openai": Surface(_ALL, (OPENAI_PREFIX,), "openai"),
     "api": Surface(
         _ALL,
         (
@@ -133,6 +134,11 @@ def is_page(path: str) -> bool:
 def is_admin(path: str) -> bool:
     """Tell whether a path belongs to the admin pages."""
     return path.startswith(ADMIN_PREFIX) or path == ADMIN_PREFIX.rstrip("/")
+
+
+def is_openai(path: str) -> bool:
+    """Tell whether a path belongs to the API whose errors have OpenAI's form."""
+    return path.startswith(f"{OPENAI_PREFIX}/") or path == OPENAI_PREFIX
 
 
 def knows_callers(path: str) -> bool:

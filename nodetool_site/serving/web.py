@@ -17,9 +17,8 @@ from nodetool_site.lib.errors import (
     ApplicationError,
     BadRequest,
     PayloadTooLarge,
-    describe_error,
 )
-from nodetool_site.lib.rendering import encode_json
+from nodetool_site.refusals import refusal_response
 from nodetool_site.serving.transport import Gate
 
 BODY_PIECE_BYTES = 64 * 1024
@@ -301,17 +300,17 @@ class Request(WebRequest):  # type: ignore[misc] # Daphne is untyped
             self._answer(error)
 
     def _answer(self, error: ApplicationError) -> None:
-        answer = describe_error(error)
+        target: bytes = getattr(self.channel, "_path", None) or b""
+        answer = refusal_response(error, target.split(b"?")[0].decode("latin-1"))
         headers = [(b"Content-Type", b"application/json")]
         self.handle_reply(
             {
                 "type": "http.response.start",
-                "status": answer.status,
+                "status": answer.status_code,
                 "headers": headers,
             }
         )
-        body = encode_json(answer.body)
-        self.handle_reply({"type": "http.response.body", "body": body})
+        self.handle_reply({"type": "http.response.body", "body": answer.content})
 
     def refuse(self, error: ApplicationError) -> None:
         """Answer before the request is complete, and take no more of it."""

@@ -96,7 +96,13 @@ def _repeat(mode: str, name: str, options: Options) -> Figures:
         tempfile.TemporaryDirectory(prefix="nodetool-bench-") as folder,
         new_backend(mode, Path(folder) / "data") as backend,
     ):
-        env = {"OPENAI_BASE_URL": f"{options.upstream}/v1", "OPENAI_API_KEY": "sk-fake"}
+        env = {
+            "OPENAI_BASE_URL": f"{options.upstream}/v1",
+            "OPENAI_API_KEY": "sk-fake",
+            # Its models have names like those of the product's own fake.
+            "CHAT_PROVIDER": "openai",
+            "NODETOOL_ENABLE_FAKE_PROVIDER": "0",
+        }
         server = ServerProcess(backend, env=env)
         try:
             if name not in STARTS_ITSELF:

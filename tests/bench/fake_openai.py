@@ -159,7 +159,10 @@ async def serve_connection(
                 if not await complete(body, writer):
                     return
             elif path.endswith("/models"):
-                models = [{"id": "fake-n20", "object": "model", "owned_by": "fake"}]
+                models = [
+                    {"id": name, "object": "model", "owned_by": "fake"}
+                    for name in ("fake-n20", "fake-n2000")
+                ]
                 writer.write(http_answer({"object": "list", "data": models}))
             else:
                 error = {"message": "not found", "type": "invalid_request_error"}

@@ -8,10 +8,11 @@ from django.conf import settings
 from nodetool_site.lib.hosts import default_allowed_hosts, is_loopback
 from nodetool_site.lib.registered import SECRET_NAMES
 from tests.end_to_end.server import ROOT
+from workflows.providers.registry import BASE_URL_SETTINGS
 
 SOURCE = (ROOT / "nodetool_site" / "settings.py").read_text()
 READ = re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', SOURCE)
-VARIABLES = sorted({*READ, *SECRET_NAMES})
+VARIABLES = sorted({*READ, *SECRET_NAMES, *BASE_URL_SETTINGS})
 
 
 @pytest.mark.parametrize("name", VARIABLES)

@@ -8,9 +8,9 @@ For examples, tests and work offline. Model ids:
 
 A script is JSON: one step, or a list with a step for each answer that follows it. A
 step has ``text``, ``reasoning``, ``tool_calls`` (``name``, ``arguments``),
-``finish_reason``, ``delay_s`` before each piece, and ``error`` (``status`` of the
-vendor, ``message``, ``code``, ``retry_after_s``; ``after``: the number of pieces before
-it). Behind its last step, and without a script, ``scripted`` says the last message.
+``finish_reason``, ``delay_s`` of silence before each piece, and ``error`` (a vendor's
+``status``, ``message``, ``code``, ``retry_after_s``; ``after``: the number of pieces
+before it). Behind its last step, and without one, ``scripted`` says the last message.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import AsyncGenerator, Iterator
 
 import msgspec
 
-from workflows.providers.base import ProviderError, error_for_status
+from workflows.providers.base import ProviderError, ProviderTimeout, error_for_status
 from workflows.providers.messages import (
     CHARACTERS_PER_TOKEN,
     ChatRequest,
@@ -37,7 +37,6 @@ from workflows.providers.messages import (
 
 PIECE = 10
 GREETING = "Hello! This is a fake answer, made without any model."
-LONGEST_DELAY_S = 60.0
 MODELS = ("fake", "fake/echo", "fake/scripted")
 
 
@@ -76,7 +75,8 @@ class FakeProvider:
     """Answers at once, in pieces of ten characters, and counts its tokens."""
 
     def __init__(self, *, api_key: str | None, base_url: str, timeout_s: float) -> None:
-        """Take what every provider takes; none of it is used."""
+        """Take what every provider takes; key and address are not used."""
+        self._timeout_s = timeout_s
 
     async def models(self) -> list[ModelInfo]:
         """Return the ids that are worth a line in a list."""
@@ -89,20 +89,25 @@ class FakeProvider:
             ProviderError: the script says so, or there is no such model.
         """
         step = _step(request)
-        delay_s = min(max(step.delay_s, 0.0), LONGEST_DELAY_S)
+        delay_s = max(step.delay_s, 0.0)
         fails_after = step.error.after if step.error is not None else None
         said: list[str] = []
         for count, chunk in enumerate(_chunks(step, request)):
             if count == fails_after:
                 break
             if delay_s:
-                await asyncio.sleep(delay_s)
+                await self._wait(delay_s)
             said.append(chunk.text or chunk.reasoning)
             said.extend(call.arguments for call in chunk.tool_calls)
             yield chunk
         if step.error is not None:
             raise _error(step.error)
         yield Chunk(usage=_usage(request, "".join(said)))
+
+    async def _wait(self, delay_s: float) -> None:
+        await asyncio.sleep(min(delay_s, self._timeout_s))
+        if delay_s >= self._timeout_s:
+            raise ProviderTimeout(f"The provider was silent for {self._timeout_s:g} s.")
 
 
 def _step(request: ChatRequest) -> Step:

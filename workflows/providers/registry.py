@@ -169,9 +169,23 @@ def by_form(model: str, *, is_on: Callable[[str], bool]) -> Target | None:
 def make_provider(
     spec: ProviderSpec, *, api_key: str | None, base_url: str, timeout_s: float
 ) -> ChatProvider:
-    """Return a provider at an address; its module is imported here."""
+    """Return a provider at an address; its module is imported here.
+
+    Raises:
+        ProviderUnavailable: this installation has no adapter for it.
+    """
     module, _, name = spec.path.partition(":")
-    provider_class = getattr(import_module(module), name)
+    try:
+        provider_class = getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        # Here, because knowing the providers is all that most processes need.
+        from workflows.providers.base import ProviderUnavailable
+
+        raise ProviderUnavailable(
+            f"This server has no adapter for {spec.title} yet.", is_transient=False
+        ) from error
     provider: ChatProvider = provider_class(
         api_key=api_key, base_url=base_url or spec.base_url, timeout_s=timeout_s
     )

@@ -9,6 +9,7 @@ route and method, command, admin page and action, ``test_completeness.py`` fails
 from tests.authorisation.model import ActionRow, AdminRow, Row, SocketRow
 from tests.authorisation.rows import (
     admin,
+    chat,
     jobs,
     probes,
     settings,
@@ -21,6 +22,7 @@ ROWS: dict[str, list[Row]] = {
     "probes": probes.ROWS,
     "workflows": workflows.ROWS,
     "jobs": jobs.ROWS,
+    "chat": chat.ROWS,
     "storage": storage.ROWS,
     "settings": settings.ROWS,
 }

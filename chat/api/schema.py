@@ -1,0 +1,102 @@
+"""How the API's schema speaks of the OpenAI-compatible routes.
+
+Apart from the views, because drf-spectacular takes its time to import. Importing this
+module is enough: extensions register themselves.
+"""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+
+from nodetool_site.lib.api_schema import (
+    ANY,
+    FLAG,
+    MAPPING,
+    NUMBER,
+    TEXT,
+    WHOLE,
+    Json,
+    array_of,
+    describe_views,
+    errors,
+    object_of,
+    optional,
+)
+
+OPENAI_ERROR = object_of(
+    {
+        "error": object_of(
+            {
+                "message": TEXT,
+                "type": TEXT,
+                "param": optional(TEXT),
+                "code": optional(TEXT),
+            }
+        )
+    }
+)
+MESSAGE = object_of(
+    {"role": TEXT},
+    {"content": ANY, "tool_calls": array_of(MAPPING), "tool_call_id": TEXT},
+)
+REQUEST = object_of(
+    {"messages": array_of(MESSAGE)},
+    {
+        "model": optional(TEXT),
+        "provider": optional(TEXT),
+        "stream": optional(FLAG),
+        "stream_options": optional(object_of({}, {"include_usage": FLAG})),
+        "temperature": optional(NUMBER),
+        "top_p": optional(NUMBER),
+        "max_completion_tokens": optional(WHOLE),
+        "max_tokens": optional(WHOLE),
+        "stop": ANY,
+        "n": optional(WHOLE),
+        "tools": optional(array_of(MAPPING)),
+        "tool_choice": ANY,
+        "response_format": optional(MAPPING),
+    },
+)
+COMPLETION = object_of(
+    {
+        "id": TEXT,
+        "object": TEXT,
+        "created": WHOLE,
+        "model": TEXT,
+        "choices": array_of(MAPPING),
+        "usage": object_of(
+            {"prompt_tokens": WHOLE, "completion_tokens": WHOLE, "total_tokens": WHOLE}
+        ),
+    }
+)
+MODEL = object_of({"id": TEXT, "object": TEXT, "created": WHOLE, "owned_by": TEXT})
+
+
+def _failures(*codes: int) -> dict[object, Json]:
+    return errors(*codes, schema=OPENAI_ERROR)
+
+
+VIEWS: dict[str, Json] = {
+    "ChatCompletions": {
+        "post": extend_schema(
+            request={"application/json": REQUEST},
+            responses={
+                (200, "application/json"): COMPLETION,
+                (200, "text/event-stream"): TEXT,
+                **_failures(404, 413, 415, 500, 502, 504),
+            },
+        )
+    },
+    "ModelCollection": {
+        "get": extend_schema(
+            responses={
+                200: object_of({"object": TEXT, "data": array_of(MODEL)}),
+                **_failures(404),
+            }
+        )
+    },
+    "ModelDetail": {
+        "get": extend_schema(responses={200: MODEL, **_failures(404)}),
+    },
+}
+describe_views("chat.openai_api.views", VIEWS)

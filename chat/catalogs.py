@@ -1,0 +1,114 @@
+"""What the providers offer, asked at most once a minute.
+
+A list is remembered by provider, address and key, so callers with the same key share
+it. One slow provider holds up nobody for longer than ``PATIENCE_S``: its list is then
+left out until it is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nodetool_site.lib.redaction import redact
+
+if TYPE_CHECKING:
+    from chat.providers import Access
+    from workflows.providers.messages import ModelInfo
+
+logger = logging.getLogger(__name__)
+
+FRESH_S = 60.0
+RETRY_S = 10.0
+PATIENCE_S = 3.0
+KEPT = 1_000
+
+
+@dataclass(slots=True)
+class Catalog:
+    """The models of one provider. ``can_list``: it has lists, as far as is known."""
+
+    models: list[ModelInfo] = field(default_factory=list)
+    can_list: bool = True
+    is_known: bool = False
+    due_at: float = 0.0
+    asked_at: float = 0.0
+    asking: asyncio.Task[None] | None = None
+
+    @property
+    def ids(self) -> set[str]:
+        """The ids of the models."""
+        return {model.id for model in self.models}
+
+
+class Catalogs:
+    """The lists that this process remembers. Used on the serving loop only."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str, str], Catalog] = OrderedDict()
+
+    async def get(
+        self, accesses: Iterable[Access], *, may_be_old: bool = False
+    ) -> dict[str, Catalog]:
+        """Return the lists of these providers, by provider id.
+
+        Those that are not there in time are left out. ``may_be_old``: a list that was
+        there once is good enough; it is asked for anew meanwhile.
+        """
+        found = {access.spec.id: self._asked(access) for access in accesses}
+        waiting = [
+            (catalog.asking, catalog.asked_at)
+            for catalog in found.values()
+            if catalog.asking and not (may_be_old and catalog.is_known)
+        ]
+        if waiting:
+            until = max(asked_at for _, asked_at in waiting) + PATIENCE_S
+            left = max(0.0, until - time.monotonic())
+            await asyncio.wait([task for task, _ in waiting], timeout=left)
+        return {name: catalog for name, catalog in found.items() if catalog.is_known}
+
+    def _asked(self, access: Access) -> Catalog:
+        """Return what is remembered; ask anew where that is too old."""
+        secret = hashlib.sha256((access.api_key or "").encode()).hexdigest()
+        key = (access.spec.id, access.base_url, secret)
+        catalog = self._kept.setdefault(key, Catalog())
+        self._kept.move_to_end(key)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        if catalog.asking is None and time.monotonic() >= catalog.due_at:
+            catalog.asked_at = time.monotonic()
+            loop = asyncio.get_running_loop()
+            catalog.asking = loop.create_task(_ask(access, catalog))
+        return catalog
+
+
+async def _ask(access: Access, catalog: Catalog) -> None:
+    # Here, because most processes never speak to a provider.
+    from workflows.providers.base import ProviderError
+
+    wait_s = RETRY_S
+    try:
+        catalog.models = await access.connect().models()
+        catalog.can_list, catalog.is_known = True, True
+        wait_s = FRESH_S
+    except ProviderError as error:
+        # Without such a route it cannot list; any other failure may pass.
+        catalog.can_list = error.status not in (400, 404)
+        catalog.is_known = not catalog.can_list
+        catalog.models = []
+        logger.info("models of %s: %s", access.spec.id, redact(error.message))
+    except Exception:
+        catalog.is_known = False
+        logger.exception("models of %s", access.spec.id)
+    finally:
+        catalog.due_at = time.monotonic() + wait_s
+        catalog.asking = None
+
+
+catalogs = Catalogs()

@@ -1,0 +1,112 @@
+"""A completion that is answered in one piece."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from chat.openai_api.generation import Call, Generation, Head
+from chat.openai_api.schemas import (
+    AnswerChoice,
+    AnswerMessage,
+    ChatCompletion,
+    FunctionCall,
+    Logprobs,
+    usage_document,
+)
+from chat.openai_api.schemas import Call as CallDocument
+from workflows.providers.base import ProviderError
+from workflows.providers.messages import Chunk, FinishReason, ToolCallDelta
+
+MAX_CHARACTERS = 16 * 1024**2
+
+
+class _Answer:
+    """What one call has said, put together."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.texts: list[str] = []
+        self.reasoning: list[str] = []
+        self.calls: dict[int, _ToolCall] = {}
+        self.logprobs: list[dict[str, object]] = []
+        self.finish_reason: FinishReason = "stop"
+
+    def add(self, chunk: Chunk, text: str) -> int:
+        """Add what a chunk says; return how much that is."""
+        self.texts.append(text)
+        self.reasoning.append(chunk.reasoning)
+        if chunk.logprobs:
+            self.logprobs.extend(chunk.logprobs)
+        size = len(text) + len(chunk.reasoning)
+        for piece in chunk.tool_calls:
+            self.calls.setdefault(piece.index, _ToolCall()).add(piece)
+            size += len(piece.arguments)
+        return size
+
+    def document(self) -> AnswerChoice:
+        """Return the choice of the completion."""
+        calls = [self.calls[index].document() for index in sorted(self.calls)]
+        text = "".join(self.texts)
+        message = AnswerMessage(
+            content=None if calls and not text else text,
+            reasoning_content="".join(self.reasoning) or UNSET,
+            tool_calls=calls or UNSET,
+        )
+        return AnswerChoice(
+            index=self.index,
+            message=message,
+            finish_reason=self.finish_reason,
+            logprobs=Logprobs(content=self.logprobs) if self.logprobs else None,
+        )
+
+
+class _ToolCall:
+    def __init__(self) -> None:
+        self.id = self.name = ""
+        self.arguments: list[str] = []
+
+    def add(self, piece: ToolCallDelta) -> None:
+        self.id = self.id or piece.id
+        self.name = self.name or piece.name
+        self.arguments.append(piece.arguments)
+
+    def document(self) -> CallDocument:
+        function = FunctionCall(
+            name=self.name, arguments="".join(self.arguments) or "{}"
+        )
+        return CallDocument(id=self.id, function=function)
+
+
+async def whole_answer(generation: Generation, head: Head) -> ChatCompletion:
+    """Wait for all calls and return the completion.
+
+    Raises:
+        ProviderError: one of them failed, or says more than is kept in memory.
+    """
+    answers = [_Answer(call.index) for call in generation.calls]
+    left, size = len(answers), 0
+    while left:
+        for call, item in await generation.next():
+            answer = answers[call.index]
+            if isinstance(item, Exception):
+                raise item
+            if isinstance(item, Chunk) and not call.is_cut:
+                size += answer.add(item, call.take(item))
+                if call.is_cut:
+                    generation.cut(call)
+                    left -= _finish(answer, call)
+            elif item is None and not call.is_cut:
+                left -= _finish(answer, call)
+        if size > MAX_CHARACTERS:
+            raise ProviderError("The answer of the provider is too long.")
+    return ChatCompletion(
+        **head._asdict(),
+        choices=[answer.document() for answer in answers],
+        usage=usage_document([call.usage for call in generation.calls]),
+    )
+
+
+def _finish(answer: _Answer, call: Call) -> int:
+    rest, answer.finish_reason = call.end()
+    answer.texts.append(rest)
+    return 1

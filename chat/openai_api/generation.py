@@ -1,0 +1,140 @@
+"""The calls behind one completion: made at once, read in order, closed for certain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import NamedTuple, TypeAlias
+
+from chat.openai_api.stops import StopCutter
+from workflows.providers.messages import (
+    ChatRequest,
+    Chunk,
+    FinishReason,
+    Usage,
+    estimate_tokens,
+)
+
+Item: TypeAlias = tuple["Call", Chunk | Exception | None]
+"""What a call has to say next; None is its end, an exception its failure."""
+
+WAITING_CHUNKS = 256
+
+
+class Head(NamedTuple):
+    """What identifies a completion, in its answer or in each event."""
+
+    id: str
+    created: int
+    model: str
+
+
+class Call:
+    """One answer under way: what it has said so far, and how it ended.
+
+    ``index`` is its place among the choices.
+    """
+
+    def __init__(self, index: int, request: ChatRequest) -> None:
+        self.index = index
+        self.finish_reason: FinishReason | None = None
+        self.has_called_tools = False
+        self._request = request
+        self._usage: Usage | None = None
+        self._said = 0
+        self._cutter = StopCutter(request.stop) if request.stop else None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether a stop string has ended the answer."""
+        return self._cutter is not None and self._cutter.is_cut
+
+    @property
+    def usage(self) -> Usage:
+        """What the provider counted, else an estimate."""
+        if self._usage is not None:
+            return self._usage
+        asked = sum(estimate_tokens(m.text) for m in self._request.messages)
+        return Usage(asked, estimate_tokens(" " * self._said))
+
+    def take(self, chunk: Chunk) -> str:
+        """Note what a chunk tells; return the text of it that may be said."""
+        text = chunk.text
+        if text and self._cutter is not None:
+            text = self._cutter.feed(text)
+        if chunk.tool_calls:
+            self.has_called_tools = True
+            self._said += sum(len(call.arguments) for call in chunk.tool_calls)
+        if chunk.usage is not None:
+            self._usage = chunk.usage
+        if chunk.finish_reason is not None:
+            self.finish_reason = chunk.finish_reason
+        self._said += len(text) + len(chunk.reasoning)
+        return text
+
+    def end(self) -> tuple[str, FinishReason]:
+        """Return the text that was held back, and why the answer ended."""
+        rest = self._cutter.rest() if self._cutter is not None else ""
+        self._said += len(rest)
+        if self.is_cut:
+            return rest, "stop"
+        default: FinishReason = "tool_calls" if self.has_called_tools else "stop"
+        return rest, self.finish_reason or default
+
+
+class Generation:
+    """Some calls of a provider, each in a task of its own.
+
+    ``close`` must be called: it ends the calls to the provider that still run.
+    """
+
+    def __init__(
+        self,
+        answers: Sequence[AsyncGenerator[Chunk, None]],
+        request: ChatRequest,
+    ) -> None:
+        self._items: asyncio.Queue[Item] = asyncio.Queue(WAITING_CHUNKS)
+        self.calls = [Call(index, request) for index in range(len(answers))]
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._pump(call, answer))
+            for call, answer in zip(self.calls, answers, strict=True)
+        ]
+
+    async def next(self, timeout_s: float | None = None) -> list[Item]:
+        """Return all that is there, at least one; nothing if it takes too long."""
+        items: list[Item] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                items.append(await self._items.get())
+        while items and not self._items.empty():
+            items.append(self._items.get_nowait())
+        return items
+
+    def cut(self, call: Call) -> None:
+        """End the call to the provider: no more of this answer is needed."""
+        self._tasks[call.index].cancel()
+
+    def fail(self, error: Exception) -> None:
+        """End what still runs, and tell the reader why."""
+        self.close()
+        if self._items.full():
+            self._items.get_nowait()
+        self._items.put_nowait((self.calls[0], error))
+
+    def close(self) -> None:
+        """End what still runs."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _pump(self, call: Call, answer: AsyncGenerator[Chunk, None]) -> None:
+        try:
+            async with aclosing(answer):
+                async for chunk in answer:
+                    await self._items.put((call, chunk))
+        except Exception as error:  # noqa: BLE001 - told to whoever reads
+            await self._items.put((call, error))
+        else:
+            await self._items.put((call, None))

@@ -1,0 +1,162 @@
+"""A completion as server-sent events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from django.conf import settings
+from msgspec import UNSET, UnsetType
+
+from chat.openai_api.errors import describe
+from chat.openai_api.generation import Call, Generation, Head, Item
+from chat.openai_api.schemas import (
+    CallPiece,
+    ChunkChoice,
+    CompletionChunk,
+    Delta,
+    FunctionCall,
+    Logprobs,
+    encode,
+    usage_document,
+)
+from nodetool_site.lib import sse
+from nodetool_site.lib.errors import Unauthorized
+from storage.identity import Identity
+from storage.leases import leases
+from workflows.providers.messages import Chunk, FinishReason, ToolCallDelta
+
+
+class CompletionStream:
+    """The events of one completion, framed; ``[DONE]`` is always the last.
+
+    ``close`` must be called, also where nobody has begun to iterate; it ends the
+    calls to the provider. So does the end of the caller's credential.
+    """
+
+    def __init__(
+        self,
+        generation: Generation,
+        head: Head,
+        *,
+        identity: Identity,
+        wants_usage: bool,
+    ) -> None:
+        self._generation = generation
+        self._head = head
+        self._wants_usage = wants_usage
+        self._first: list[Item] = []
+        self._begun: set[int] = set()
+        self._left = len(generation.calls)
+        self._lease = leases.open(
+            identity, lambda: generation.fail(Unauthorized("The token has ended."))
+        )
+
+    async def begin(self) -> None:
+        """Wait for the provider's first word.
+
+        Raises:
+            ProviderError: it is a failure, so there will be no stream.
+        """
+        self._first = await self._generation.next()
+        first = self._first[0][1]
+        if isinstance(first, Exception):
+            raise first
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The bytes to send: all that is there, in one piece."""
+        items = self._first
+        while True:
+            pieces: list[bytes] = []
+            failure = self._take(items, pieces)
+            if failure is not None:
+                yield b"".join(pieces) + _failed(failure)
+                return
+            if not self._left:
+                yield b"".join(pieces) + self._end()
+                return
+            if pieces or not items:
+                yield b"".join(pieces) or sse.KEEP_ALIVE
+            items = await self._generation.next(settings.KEEPALIVE_SECONDS or None)
+
+    def close(self) -> None:
+        """End the calls to the provider; harmless where they have ended."""
+        leases.close(self._lease)
+        self._generation.close()
+
+    def _take(self, items: list[Item], pieces: list[bytes]) -> Exception | None:
+        """Add the events for what has come; return the failure that ends the stream."""
+        for call, item in items:
+            if isinstance(item, Exception):
+                return item
+            if call.is_cut:
+                continue
+            if item is None:
+                self._finish(pieces, call)
+                continue
+            self._add(pieces, call, item)
+            if call.is_cut:
+                self._generation.cut(call)
+                self._finish(pieces, call)
+        return None
+
+    def _add(self, pieces: list[bytes], call: Call, chunk: Chunk) -> None:
+        text = call.take(chunk)
+        if call.index not in self._begun:
+            self._begun.add(call.index)
+            pieces.append(self._event(call, Delta(role="assistant", content="")))
+        if not (text or chunk.reasoning or chunk.tool_calls):
+            return
+        delta = Delta(
+            content=text or UNSET,
+            reasoning_content=chunk.reasoning or UNSET,
+            tool_calls=[_call_piece(c) for c in chunk.tool_calls] or UNSET,
+        )
+        pieces.append(self._event(call, delta, logprobs=chunk.logprobs))
+
+    def _finish(self, pieces: list[bytes], call: Call) -> None:
+        self._left -= 1
+        rest, reason = call.end()
+        if call.index not in self._begun:
+            self._begun.add(call.index)
+            pieces.append(self._event(call, Delta(role="assistant", content="")))
+        if rest:
+            pieces.append(self._event(call, Delta(content=rest)))
+        pieces.append(self._event(call, Delta(), finish_reason=reason))
+
+    def _event(
+        self,
+        call: Call,
+        delta: Delta,
+        *,
+        finish_reason: FinishReason | None = None,
+        logprobs: list[dict[str, object]] | None = None,
+    ) -> bytes:
+        choice = ChunkChoice(
+            index=call.index,
+            delta=delta,
+            logprobs=Logprobs(content=logprobs) if logprobs else None,
+            finish_reason=finish_reason,
+        )
+        usage: UnsetType | None = None if self._wants_usage else UNSET
+        chunk = CompletionChunk(**self._head._asdict(), choices=[choice], usage=usage)
+        return sse.one_line_each(sse.event(encode(chunk)))
+
+    def _end(self) -> bytes:
+        if not self._wants_usage:
+            return sse.DONE
+        usage = usage_document([call.usage for call in self._generation.calls])
+        chunk = CompletionChunk(**self._head._asdict(), choices=[], usage=usage)
+        return sse.event(encode(chunk)) + sse.DONE
+
+
+def _call_piece(delta: ToolCallDelta) -> CallPiece:
+    if not delta.name:
+        function = FunctionCall(arguments=delta.arguments)
+        return CallPiece(index=delta.index, function=function)
+    function = FunctionCall(name=delta.name, arguments=delta.arguments)
+    return CallPiece(index=delta.index, id=delta.id, type="function", function=function)
+
+
+def _failed(error: Exception) -> bytes:
+    """Return the event of a failure, and the end of the stream."""
+    return sse.one_line_each(sse.event(describe(error).body)) + sse.DONE

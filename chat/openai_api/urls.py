@@ -1,0 +1,10 @@
+"""Routes of the OpenAI-compatible API."""
+
+from chat.openai_api import views
+from nodetool_site.lib.paths import both
+
+urlpatterns = [
+    both("v1/chat/completions", views.ChatCompletions.as_view()),
+    both("v1/models", views.ModelCollection.as_view()),
+    both("v1/models/<path:model_id>", views.ModelDetail.as_view()),
+]

@@ -1,0 +1,142 @@
+"""Which provider serves a caller, and with whose key.
+
+Keys are the caller's stored secrets, else the server's own; addresses come from the
+settings alone. No request can name either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from chat.catalogs import Catalog, catalogs
+from chat.errors import ModelNotFound, ProviderNotConfigured, UnknownProvider
+from nodetool_site.lib.db import db
+from nodetool_site.lib.modes import DESKTOP
+from storage.vault import reveal_secrets
+from workflows.providers import registry
+from workflows.providers.registry import FAKE, PROVIDERS, ProviderSpec
+
+if TYPE_CHECKING:
+    from workflows.providers.base import ChatProvider
+
+WORKFLOW_PREFIX = "workflow:"
+_KEY_NAMES = tuple(spec.key_name for spec in PROVIDERS.values() if spec.key_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How one caller reaches a provider."""
+
+    spec: ProviderSpec
+    api_key: str | None = field(repr=False)
+    base_url: str
+
+    def connect(self) -> ChatProvider:
+        """Return the provider, ready to be called."""
+        return registry.make_provider(
+            self.spec,
+            api_key=self.api_key,
+            base_url=self.base_url,
+            timeout_s=settings.PROVIDER_TIMEOUT,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a request goes: a provider, and its own id of the model."""
+
+    access: Access
+    model: str
+
+
+def is_on(provider: str) -> bool:
+    """Tell whether this server has a provider at all."""
+    if provider != FAKE:
+        return provider in PROVIDERS
+    chosen: bool | None = settings.FAKE_PROVIDER_CHOSEN
+    return settings.SERVER_MODE == DESKTOP if chosen is None else chosen
+
+
+async def find(owner_id: str, model: str, *, provider: str | None = None) -> Found:
+    """Return where a model id leads for a caller. ``provider`` was demanded.
+
+    Raises:
+        UnknownProvider: there is none of that name.
+        ProviderNotConfigured: it has no key, or no address.
+        ModelNotFound: the id leads nowhere.
+    """
+    if provider is not None:
+        if not is_on(provider):
+            raise UnknownProvider(provider)
+        return Found(await _access_of(owner_id, PROVIDERS[provider]), model)
+    if model.startswith(WORKFLOW_PREFIX):
+        raise ModelNotFound(model)
+    target = registry.split_id(model)
+    if target is not None and is_on(target.spec.id):
+        return Found(await _access_of(owner_id, target.spec), target.model)
+    keys = await _keys(owner_id, _KEY_NAMES)
+    lists = await catalogs.get(_configured(keys), may_be_old=True)
+    ids = {name: catalog.ids for name, catalog in lists.items()}
+    target = registry.by_catalog(model, ids, first=settings.CHAT_PROVIDER)
+    target = target or registry.by_form(model, is_on=is_on)
+    if target is None:
+        default = lists.get(settings.CHAT_PROVIDER)
+        if default is None or default.can_list:
+            raise ModelNotFound(model)
+        target = registry.Target(PROVIDERS[settings.CHAT_PROVIDER], model)
+    return Found(_access(target.spec, keys), target.model)
+
+
+async def list_models(owner_id: str) -> dict[str, Catalog]:
+    """Return what the caller's providers offer; the default one comes first."""
+    keys = await _keys(owner_id, _KEY_NAMES)
+    return await catalogs.get(_configured(keys))
+
+
+async def _access_of(owner_id: str, spec: ProviderSpec) -> Access:
+    names = (spec.key_name,) if spec.key_name else ()
+    return _access(spec, await _keys(owner_id, names))
+
+
+async def _keys(owner_id: str, names: Collection[str]) -> dict[str, str]:
+    """Return the keys that count for a caller, by the names of their secrets."""
+    if not names:
+        return {}
+    stored = await db(reveal_secrets, owner_id, names)
+    own = {name: settings.PROVIDER_KEYS.get(name) for name in names}
+    return {**{name: key for name, key in own.items() if key}, **stored}
+
+
+def _configured(keys: dict[str, str]) -> list[Access]:
+    """Return the providers that can be called, the default one first."""
+    order = sorted(PROVIDERS.values(), key=lambda s: s.id != settings.CHAT_PROVIDER)
+    return [
+        _access(spec, keys)
+        for spec in order
+        if is_on(spec.id) and _lacking(spec, keys) is None
+    ]
+
+
+def _access(spec: ProviderSpec, keys: dict[str, str]) -> Access:
+    lacking = _lacking(spec, keys)
+    if lacking is not None:
+        raise ProviderNotConfigured(
+            spec.title, lacking, is_secret=lacking == spec.key_name
+        )
+    key = keys.get(spec.key_name) if spec.key_name else None
+    return Access(spec, key, _base_url(spec))
+
+
+def _lacking(spec: ProviderSpec, keys: dict[str, str]) -> str | None:
+    """Return the name of the secret or setting that a provider needs and has not."""
+    if spec.key_name and spec.key_name not in keys:
+        return spec.key_name
+    return None if _base_url(spec) else spec.base_url_setting
+
+
+def _base_url(spec: ProviderSpec) -> str:
+    return settings.PROVIDER_BASE_URLS.get(spec.base_url_setting) or spec.base_url

@@ -1,0 +1,33 @@
+"""The OpenAI-compatible API: nothing in it is anybody's object, so far.
+
+A row: method, route as in the URL table, then what differs from: owner 200, others 404,
+without a credential 401.
+"""
+
+from tests.authorisation.model import Caller, Params, Row
+
+ASKED = {
+    "model": "fake/echo",
+    "messages": [{"role": "user", "content": "hi"}],
+}
+FOR_ALL = {"other": 200, "shows": False}
+
+
+async def fake_model(owner: Caller) -> Params:
+    """A model that the server itself has."""
+    del owner
+    return {"model_id": "fake"}
+
+
+ROWS = [
+    Row("POST", "v1/chat/completions", body=ASKED, **FOR_ALL),
+    Row(
+        "POST",
+        "v1/chat/completions",
+        body={**ASKED, "stream": True},
+        is_stream=True,
+        **FOR_ALL,
+    ),
+    Row("GET", "v1/models", **FOR_ALL),
+    Row("GET", "v1/models/<model_id>", of=fake_model, **FOR_ALL),
+]
