@@ -50,6 +50,7 @@ SECRETS = tuple(
         ("OPENROUTER_API_KEY", "OpenRouter"),
         ("TOGETHER_API_KEY", "Together"),
         ("CEREBRAS_API_KEY", "Cerebras"),
+        ("DEEPSEEK_API_KEY", "DeepSeek"),
         ("MINIMAX_API_KEY", "MiniMax"),
         ("HF_TOKEN", "Hugging Face"),
         ("REPLICATE_API_TOKEN", "Replicate"),

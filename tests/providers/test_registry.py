@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from nodetool_site.lib.registered import SECRET_NAMES
 from workflows.providers import registry
 from workflows.providers.base import error_for_status
 from workflows.providers.fake import FakeProvider
@@ -128,3 +129,16 @@ def test_a_vendors_words_are_kept():
     error = error_for_status(429, "no", code="insufficient_quota", retry_after_s=3)
 
     assert (error.code, error.retry_after_s) == ("insufficient_quota", 3)
+
+
+@pytest.mark.parametrize("provider", sorted(registry.PROVIDERS))
+def test_every_provider_of_the_table_can_be_made(provider):
+    spec = registry.PROVIDERS[provider]
+
+    made = registry.make_provider(
+        spec, api_key="k", base_url="http://localhost:1", timeout_s=0.5
+    )
+
+    assert callable(made.stream)
+    assert callable(made.models)
+    assert spec.key_name is None or spec.key_name in SECRET_NAMES

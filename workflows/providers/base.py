@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from workflows.providers.messages import ChatRequest, Chunk, ModelInfo
+
+if TYPE_CHECKING:
+    from workflows.providers.registry import ProviderSpec
 
 CONNECT_TIMEOUT_S = 10.0
 
@@ -104,8 +107,18 @@ class ChatProvider(Protocol):
     never from a request. One instance serves any number of calls at once.
     """
 
-    def __init__(self, *, api_key: str | None, base_url: str, timeout_s: float) -> None:
-        """Note where to call. ``timeout_s``: the longest silence between bytes."""
+    def __init__(
+        self,
+        *,
+        api_key: str | None,
+        base_url: str,
+        timeout_s: float,
+        spec: ProviderSpec,
+    ) -> None:
+        """Note where to call. ``timeout_s``: the longest silence between bytes.
+
+        ``spec`` has the names that messages call the provider and its settings by.
+        """
         ...
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:

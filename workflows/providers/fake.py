@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -34,6 +35,9 @@ from workflows.providers.messages import (
     Usage,
     estimate_tokens,
 )
+
+if TYPE_CHECKING:
+    from workflows.providers.registry import ProviderSpec
 
 PIECE = 10
 GREETING = "Hello! This is a fake answer, made without any model."
@@ -74,8 +78,15 @@ _SCRIPT = msgspec.json.Decoder(Step | list[Step])
 class FakeProvider:
     """Answers at once, in pieces of ten characters, and counts its tokens."""
 
-    def __init__(self, *, api_key: str | None, base_url: str, timeout_s: float) -> None:
-        """Take what every provider takes; key and address are not used."""
+    def __init__(
+        self,
+        *,
+        api_key: str | None,
+        base_url: str,
+        timeout_s: float,
+        spec: ProviderSpec | None = None,
+    ) -> None:
+        """Take what every provider takes; all but the time is not used."""
         self._timeout_s = timeout_s
 
     async def models(self) -> list[ModelInfo]:

@@ -106,6 +106,38 @@ PROVIDERS: dict[str, ProviderSpec] = {
             "https://api.cerebras.ai/v1",
             "CEREBRAS_BASE_URL",
         ),
+        ProviderSpec(
+            "deepseek",
+            "DeepSeek",
+            _OPENAI,
+            "DEEPSEEK_API_KEY",
+            "https://api.deepseek.com",
+            "DEEPSEEK_BASE_URL",
+        ),
+        ProviderSpec(
+            "huggingface",
+            "Hugging Face",
+            _OPENAI,
+            "HF_TOKEN",
+            "https://router.huggingface.co/v1",
+            "HUGGINGFACE_BASE_URL",
+        ),
+        ProviderSpec(
+            "minimax",
+            "MiniMax",
+            _OPENAI,
+            "MINIMAX_API_KEY",
+            "https://api.minimax.io/v1",
+            "MINIMAX_BASE_URL",
+        ),
+        ProviderSpec(
+            "zhipu",
+            "Zhipu",
+            _OPENAI,
+            "ZHIPU_API_KEY",
+            "https://open.bigmodel.cn/api/paas/v4",
+            "ZHIPU_BASE_URL",
+        ),
         ProviderSpec("vllm", "vLLM", _OPENAI, None, "", "VLLM_BASE_URL"),
         ProviderSpec("llama_cpp", "llama.cpp", _OPENAI, None, "", "LLAMA_CPP_URL"),
         ProviderSpec("lmstudio", "LM Studio", _OPENAI, None, "", "LMSTUDIO_API_URL"),
@@ -169,24 +201,13 @@ def by_form(model: str, *, is_on: Callable[[str], bool]) -> Target | None:
 def make_provider(
     spec: ProviderSpec, *, api_key: str | None, base_url: str, timeout_s: float
 ) -> ChatProvider:
-    """Return a provider at an address; its module is imported here.
-
-    Raises:
-        ProviderUnavailable: this installation has no adapter for it.
-    """
+    """Return a provider at an address; its module is imported here."""
     module, _, name = spec.path.partition(":")
-    try:
-        provider_class = getattr(import_module(module), name)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        # Here, because knowing the providers is all that most processes need.
-        from workflows.providers.base import ProviderUnavailable
-
-        raise ProviderUnavailable(
-            f"This server has no adapter for {spec.title} yet.", is_transient=False
-        ) from error
+    provider_class = getattr(import_module(module), name)
     provider: ChatProvider = provider_class(
-        api_key=api_key, base_url=base_url or spec.base_url, timeout_s=timeout_s
+        api_key=api_key,
+        base_url=base_url or spec.base_url,
+        timeout_s=timeout_s,
+        spec=spec,
     )
     return provider

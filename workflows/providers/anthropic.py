@@ -1,0 +1,339 @@
+"""The messages API of Anthropic. See https://docs.anthropic.com/en/api/messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from workflows.providers import failures
+from workflows.providers.adapter import (
+    Adapter,
+    Call,
+    ToolCalls,
+    arguments_of,
+    encoded,
+    finish_of,
+    is_language_model,
+    schema_of,
+    unix_seconds,
+)
+from workflows.providers.messages import (
+    Chunk,
+    FilePart,
+    ImagePart,
+    ModelInfo,
+    NamedTool,
+    TextPart,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from workflows.providers.http_client import Endpoint
+    from workflows.providers.messages import ChatRequest, FinishReason, Message, Part
+
+VERSION = "2023-06-01"
+# The API wants a bound; these are the largest that the families take.
+MAX_TOKENS = (("claude-3-5-", 8192), ("claude-3-7-", 32000), ("claude-3-", 4096))
+MAX_TOKENS_ELSE = 32000
+FINISH: dict[str, FinishReason] = {
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+CHOICES = {"none": "none", "auto": "auto", "required": "any"}
+
+
+class _Usage(msgspec.Struct):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+
+
+class _Message(msgspec.Struct):
+    usage: _Usage | None = None
+
+
+class _Block(msgspec.Struct):
+    type: str = ""
+    id: str = ""
+    name: str = ""
+    text: str = ""
+
+
+class _Delta(msgspec.Struct):
+    type: str = ""
+    text: str = ""
+    thinking: str = ""
+    partial_json: str = ""
+    stop_reason: str | None = None
+
+
+class _Event(msgspec.Struct):
+    type: str
+    index: int = 0
+    message: _Message | None = None
+    content_block: _Block | None = None
+    delta: _Delta | None = None
+    usage: _Usage | None = None
+    error: Any = None
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+
+
+class AnthropicProvider(Adapter):
+    """Claude."""
+
+    def base_of(self, base_url: str) -> str:
+        """Return the address without a version: the paths have it."""
+        return base_url.rstrip("/").removesuffix("/v1")
+
+    def headers(self) -> dict[str, str]:
+        """Return the key and the version of the API."""
+        return {"x-api-key": self.to.key, "anthropic-version": VERSION}
+
+    def call(self, request: ChatRequest) -> Call:
+        """Return the request as ``/v1/messages`` takes it."""
+        return Call("/v1/messages", request_body(request, self.to))
+
+    def reading(self, request: ChatRequest) -> AnthropicReading:
+        """Return the reader of one answer."""
+        return AnthropicReading(self.to)
+
+    async def models(self) -> list[ModelInfo]:
+        """Return the models that this key may call.
+
+        Raises:
+            ProviderError: it does not answer, or cannot list.
+        """
+        found = await self.client.document(
+            self.to, "/v1/models?limit=1000", headers=self.headers()
+        )
+        entries = found.get("data") if isinstance(found, dict) else None
+        if not isinstance(entries, list):
+            raise failures.invalid_json(self.to)
+        return [model for entry in entries if (model := _model(entry)) is not None]
+
+
+class AnthropicReading:
+    """Reads the events of one answer: blocks of text, thoughts and tool calls."""
+
+    def __init__(self, to: Endpoint) -> None:
+        self.is_over = False
+        self._to = to
+        self._calls = ToolCalls()
+        self._silent: set[int] = set()  # calls that have said no arguments yet
+        self._finish: FinishReason | None = None
+        self._usage = _Usage()
+
+    def read(self, data: bytes) -> Sequence[Chunk]:
+        event = _EVENT.decode(data)
+        if event.type == "content_block_delta" and event.delta is not None:
+            return self._delta(event.index, event.delta)
+        if event.type == "content_block_start" and event.content_block is not None:
+            return self._start(event.index, event.content_block)
+        if event.type == "content_block_stop":
+            return self._stop(event.index)
+        if event.type == "message_start" and event.message is not None:
+            self._count(event.message.usage)
+        elif event.type == "message_delta":
+            self._count(event.usage)
+            if event.delta is not None and event.delta.stop_reason:
+                self._end(event.delta.stop_reason)
+        elif event.type == "message_stop":
+            self.is_over = True
+        elif event.type == "error":
+            raise failures.in_stream(self._to, event.error)
+        return ()
+
+    def finish(self) -> Sequence[Chunk]:
+        if self._finish is None:
+            raise failures.broken_off(self._to)
+        return (Chunk(finish_reason=self._finish), Chunk(usage=self._total()))
+
+    def _start(self, index: int, block: _Block) -> Sequence[Chunk]:
+        if block.type == "tool_use":
+            self._silent.add(index)
+            call = self._calls.piece(index, call_id=block.id, name=block.name)
+            return (Chunk(tool_calls=(call,)),)
+        return (Chunk(text=block.text),) if block.text else ()
+
+    def _delta(self, index: int, delta: _Delta) -> Sequence[Chunk]:
+        if delta.text:
+            return (Chunk(text=delta.text),)
+        if delta.thinking:
+            return (Chunk(reasoning=delta.thinking),)
+        if delta.partial_json:
+            self._silent.discard(index)
+            call = self._calls.piece(index, arguments=delta.partial_json)
+            return (Chunk(tool_calls=(call,)),)
+        return ()
+
+    def _stop(self, index: int) -> Sequence[Chunk]:
+        if index not in self._silent:
+            return ()
+        self._silent.discard(index)
+        call = self._calls.piece(index, arguments="{}")  # no text is no JSON
+        return (Chunk(tool_calls=(call,)),)
+
+    def _end(self, reason: str) -> None:
+        self._finish = finish_of(FINISH, reason, has_calls=bool(self._calls))
+
+    def _count(self, usage: _Usage | None) -> None:
+        """Take over what an event counts; a later sum stands for an earlier one."""
+        for name in _Usage.__struct_fields__ if usage is not None else ():
+            value = getattr(usage, name)
+            if value is not None:
+                setattr(self._usage, name, value)
+
+    def _total(self) -> Usage:
+        usage = self._usage
+        read = usage.cache_read_input_tokens or 0
+        written = usage.cache_creation_input_tokens or 0
+        return Usage(
+            prompt_tokens=(usage.input_tokens or 0) + read + written,
+            completion_tokens=usage.output_tokens or 0,
+            cached_tokens=usage.cache_read_input_tokens,
+        )
+
+
+def request_body(request: ChatRequest, to: Endpoint) -> dict[str, Any]:
+    """Return the JSON object of a request.
+
+    Raises:
+        ProviderError: it has a part that this API has no place for.
+    """
+    body: dict[str, Any] = {
+        "model": request.model,
+        "max_tokens": request.max_tokens or _most_tokens(request.model),
+        "messages": _turns(request, to),
+        "stream": True,
+    }
+    if system := _system(request):
+        body["system"] = system
+    if request.temperature is not None:
+        body["temperature"] = min(request.temperature, 1.0)
+    elif request.top_p is not None:  # newer models take one of the two
+        body["top_p"] = request.top_p
+    if stops := [text for text in request.stop if text.strip()]:
+        body["stop_sequences"] = stops
+    if request.tools:
+        body["tools"] = [
+            {
+                "name": tool.name,
+                "description": tool.description,
+                "input_schema": schema_of(tool),
+            }
+            for tool in request.tools
+        ]
+        body |= _choice(request)
+    user = request.extras.get("user")
+    if isinstance(user, str) and user:
+        body["metadata"] = {"user_id": user}
+    return body
+
+
+def _most_tokens(model: str) -> int:
+    found = (count for start, count in MAX_TOKENS if model.startswith(start))
+    return next(found, MAX_TOKENS_ELSE)
+
+
+def _system(request: ChatRequest) -> str:
+    texts = [
+        message.text
+        for message in request.messages
+        if message.role in ("system", "developer")
+    ]
+    if request.response_format is not None:
+        texts.append(request.response_format.instruction)
+    return "\n\n".join(text for text in texts if text)
+
+
+def _choice(request: ChatRequest) -> dict[str, Any]:
+    choice: dict[str, Any] = {}
+    if isinstance(request.tool_choice, NamedTool):
+        choice = {"type": "tool", "name": request.tool_choice.name}
+    elif request.tool_choice is not None:
+        choice = {"type": CHOICES[request.tool_choice]}
+    if request.parallel_tool_calls is False and choice.get("type") != "none":
+        choice = {"type": "auto", **choice, "disable_parallel_tool_use": True}
+    return {"tool_choice": choice} if choice else {}
+
+
+def _turns(request: ChatRequest, to: Endpoint) -> list[dict[str, Any]]:
+    """Return user and assistant in turn: all results of one answer's calls together."""
+    turns: list[dict[str, Any]] = []
+    for message in request.messages:
+        if message.role in ("system", "developer"):
+            continue
+        role = "assistant" if message.role == "assistant" else "user"
+        blocks = list(_blocks(message, to))
+        if not blocks:
+            continue
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += blocks
+        else:
+            turns.append({"role": role, "content": blocks})
+    return turns
+
+
+def _blocks(message: Message, to: Endpoint) -> Iterator[dict[str, Any]]:
+    content = [_block(part, to) for part in message.content if not _is_empty(part)]
+    if message.role == "tool":
+        yield {
+            "type": "tool_result",
+            "tool_use_id": message.tool_call_id,
+            "content": content,
+        }
+        return
+    yield from content
+    for call in message.tool_calls:
+        yield {
+            "type": "tool_use",
+            "id": call.id,
+            "name": call.name,
+            "input": arguments_of(call, to),
+        }
+
+
+def _is_empty(part: Part) -> bool:
+    return isinstance(part, TextPart) and not part.text.strip()
+
+
+def _block(part: Part, to: Endpoint) -> dict[str, Any]:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, ImagePart):
+        return {"type": "image", "source": _source(part)}
+    if isinstance(part, FilePart):
+        return _document(part, to)
+    raise failures.not_taken(to, "sound")
+
+
+def _document(part: FilePart, to: Endpoint) -> dict[str, Any]:
+    document: dict[str, Any] = {"type": "document"}
+    if part.filename:
+        document["title"] = part.filename
+    if part.media_type == "application/pdf":
+        return {**document, "source": _source(part)}
+    if part.media_type.startswith("text/"):
+        text = part.data.decode(errors="replace")
+        source = {"type": "text", "media_type": "text/plain", "data": text}
+        return {**document, "source": source}
+    raise failures.not_taken(to, f"files of the type {part.media_type}")
+
+
+def _source(part: ImagePart | FilePart) -> dict[str, str]:
+    return {"type": "base64", "media_type": part.media_type, "data": encoded(part)}
+
+
+def _model(entry: Any) -> ModelInfo | None:
+    model_id = entry.get("id") if isinstance(entry, dict) else None
+    if not isinstance(model_id, str) or not is_language_model(model_id):
+        return None
+    return ModelInfo(id=model_id, created=unix_seconds(entry.get("created_at")))

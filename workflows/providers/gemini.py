@@ -1,0 +1,308 @@
+"""Gemini's ``streamGenerateContent``. See https://ai.google.dev/api/generate-content."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+
+from workflows.providers import failures
+from workflows.providers.adapter import (
+    Adapter,
+    Call,
+    ToolCalls,
+    arguments_of,
+    encoded,
+    finish_of,
+    is_language_model,
+    schema_of,
+)
+from workflows.providers.messages import (
+    AudioPart,
+    Chunk,
+    ModelInfo,
+    NamedTool,
+    TextPart,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from workflows.providers.http_client import Endpoint
+    from workflows.providers.messages import (
+        ChatRequest,
+        FinishReason,
+        Message,
+        Part,
+        Tool,
+    )
+
+MAX_STOPS = 5
+FINISH: dict[str, FinishReason] = {
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "LANGUAGE": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+}
+MISSHAPEN = ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL")
+MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY"}
+# These models want back a signature with each of their calls; this is the documented
+# stand-in for a conversation that has lost them, as every OpenAI-shaped one has.
+SIGNED_MODELS = "gemini-3"
+NOTHING = TextPart("")  # refused as a part
+NO_SIGNATURE = "skip_thought_signature_validator"
+
+
+class _Call(msgspec.Struct):
+    name: str = ""
+    args: dict[str, Any] | None = None
+    id: str | None = None
+
+
+class _Part(msgspec.Struct, rename="camel"):
+    text: str | None = None
+    thought: bool = False
+    function_call: _Call | None = None
+
+
+class _Content(msgspec.Struct):
+    parts: list[_Part] | None = None
+
+
+class _Candidate(msgspec.Struct, rename="camel"):
+    content: _Content | None = None
+    finish_reason: str | None = None
+    index: int = 0
+
+
+class _Feedback(msgspec.Struct, rename="camel"):
+    block_reason: str | None = None
+
+
+class _Usage(msgspec.Struct, rename="camel"):
+    prompt_token_count: int | None = None
+    candidates_token_count: int | None = None
+    thoughts_token_count: int | None = None
+    cached_content_token_count: int | None = None
+
+
+class _Event(msgspec.Struct, rename="camel"):
+    candidates: list[_Candidate] | None = None
+    prompt_feedback: _Feedback | None = None
+    usage_metadata: _Usage | None = None
+    error: Any = None
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+
+
+class GeminiProvider(Adapter):
+    """Gemini, with a key of Google AI Studio."""
+
+    def base_of(self, base_url: str) -> str:
+        """Return the address without a version: the paths have it."""
+        return base_url.rstrip("/").removesuffix("/v1beta")
+
+    def headers(self) -> dict[str, str]:
+        """Return the key; in an address it would show in logs."""
+        return {"x-goog-api-key": self.to.key}
+
+    def call(self, request: ChatRequest) -> Call:
+        """Return the request; its path names the model."""
+        model = quote(request.model.removeprefix("models/"), safe="")
+        path = f"/v1beta/models/{model}:streamGenerateContent?alt=sse"
+        return Call(path, request_body(request, self.to))
+
+    def reading(self, request: ChatRequest) -> GeminiReading:
+        """Return the reader of one answer."""
+        return GeminiReading(self.to)
+
+    async def models(self) -> list[ModelInfo]:
+        """Return the models that generate text.
+
+        Raises:
+            ProviderError: it does not answer, or cannot list.
+        """
+        found = await self.client.document(
+            self.to, "/v1beta/models?pageSize=1000", headers=self.headers()
+        )
+        entries = found.get("models") if isinstance(found, dict) else None
+        if not isinstance(entries, list):
+            raise failures.invalid_json(self.to)
+        return [model for entry in entries if (model := _model(entry)) is not None]
+
+
+class GeminiReading:
+    """Reads the responses of one answer; the last of them has the finish reason."""
+
+    def __init__(self, to: Endpoint) -> None:
+        self.is_over = False
+        self._to = to
+        self._calls = ToolCalls()
+        self._finish: FinishReason | None = None
+        self._usage: _Usage | None = None
+
+    def read(self, data: bytes) -> Sequence[Chunk]:
+        event = _EVENT.decode(data)
+        if event.error:
+            raise failures.in_stream(self._to, event.error)
+        self._usage = event.usage_metadata or self._usage
+        if event.prompt_feedback is not None and event.prompt_feedback.block_reason:
+            self._finish = "content_filter"
+        found: list[Chunk] = []
+        for candidate in event.candidates or ():
+            if candidate.index == 0:
+                found += self._candidate(candidate)
+        return found
+
+    def finish(self) -> Sequence[Chunk]:
+        if self._finish is None:
+            raise failures.broken_off(self._to)
+        end = Chunk(finish_reason=self._finish)
+        return (end,) if self._usage is None else (end, Chunk(usage=self._total()))
+
+    def _candidate(self, candidate: _Candidate) -> Iterator[Chunk]:
+        parts = candidate.content.parts if candidate.content is not None else None
+        for part in parts or ():
+            if part.function_call is not None:
+                call = part.function_call
+                delta = self._calls.whole(call.name, call.args, call.id or "")
+                yield Chunk(tool_calls=(delta,))
+            elif part.text:
+                is_thought = part.thought
+                yield Chunk(reasoning=part.text) if is_thought else Chunk(part.text)
+        if reason := candidate.finish_reason:
+            if reason in MISSHAPEN:
+                raise failures.invalid_json(self._to)
+            self._finish = finish_of(FINISH, reason, has_calls=bool(self._calls))
+
+    def _total(self) -> Usage:
+        usage = self._usage or _Usage()
+        thoughts = usage.thoughts_token_count
+        return Usage(
+            prompt_tokens=usage.prompt_token_count or 0,
+            completion_tokens=(usage.candidates_token_count or 0) + (thoughts or 0),
+            cached_tokens=usage.cached_content_token_count,
+            reasoning_tokens=thoughts,
+        )
+
+
+def request_body(request: ChatRequest, to: Endpoint) -> dict[str, Any]:
+    """Return the JSON object of a request.
+
+    Raises:
+        ProviderError: it has a part that this API has no place for.
+    """
+    body: dict[str, Any] = {"contents": _turns(request, to)}
+    system = [
+        {"text": message.text}
+        for message in request.messages
+        if message.role in ("system", "developer") and message.text
+    ]
+    if system:
+        body["systemInstruction"] = {"parts": system}
+    if config := _config(request):
+        body["generationConfig"] = config
+    if request.tools:
+        functions = [_function(tool) for tool in request.tools]
+        body["tools"] = [{"functionDeclarations": functions}]
+        if request.tool_choice is not None:
+            body["toolConfig"] = {"functionCallingConfig": _choice(request)}
+    return body
+
+
+def _config(request: ChatRequest) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "temperature": request.temperature,
+        "topP": request.top_p,
+        "maxOutputTokens": request.max_tokens,
+        "stopSequences": list(request.stop[:MAX_STOPS]) or None,
+        "seed": request.seed,
+        "frequencyPenalty": request.frequency_penalty,
+        "presencePenalty": request.presence_penalty,
+    }
+    if request.response_format is not None:
+        config["responseMimeType"] = "application/json"
+        config["responseJsonSchema"] = request.response_format.schema
+    return {name: value for name, value in config.items() if value is not None}
+
+
+def _function(tool: Tool) -> dict[str, Any]:
+    return {
+        "name": tool.name,
+        "description": tool.description,
+        "parametersJsonSchema": schema_of(tool),
+    }
+
+
+def _choice(request: ChatRequest) -> dict[str, Any]:
+    if isinstance(request.tool_choice, NamedTool):
+        return {"mode": "ANY", "allowedFunctionNames": [request.tool_choice.name]}
+    return {"mode": MODES[request.tool_choice or "auto"]}
+
+
+def _turns(request: ChatRequest, to: Endpoint) -> list[dict[str, Any]]:
+    """Return user and model in turn: all results of one answer's calls together."""
+    names = {call.id: call.name for m in request.messages for call in m.tool_calls}
+    is_signed = request.model.removeprefix("models/").startswith(SIGNED_MODELS)
+    turns: list[dict[str, Any]] = []
+    for message in request.messages:
+        if message.role in ("system", "developer"):
+            continue
+        role = "model" if message.role == "assistant" else "user"
+        if message.role == "tool":
+            parts = [_result(message, names.get(message.tool_call_id or "", ""))]
+        else:
+            parts = [_part(part) for part in message.content if part != NOTHING]
+            parts += _calls(message, to, is_signed=is_signed)
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["parts"] += parts
+        elif parts:
+            turns.append({"role": role, "parts": parts})
+    return turns
+
+
+def _part(part: Part) -> dict[str, Any]:
+    if isinstance(part, TextPart):
+        return {"text": part.text}
+    kind = f"audio/{part.format}" if isinstance(part, AudioPart) else part.media_type
+    return {"inlineData": {"mimeType": kind, "data": encoded(part)}}
+
+
+def _calls(
+    message: Message, to: Endpoint, *, is_signed: bool
+) -> Iterator[dict[str, Any]]:
+    signature = {"thoughtSignature": NO_SIGNATURE} if is_signed else {}
+    for call in message.tool_calls:
+        function = {"name": call.name, "args": arguments_of(call, to)}
+        yield {"functionCall": function, **signature}
+
+
+def _result(message: Message, name: str) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(message.text)
+    except (msgspec.DecodeError, RecursionError):
+        value = message.text
+    response = value if isinstance(value, dict) else {"result": value}
+    return {"functionResponse": {"name": name, "response": response}}
+
+
+def _model(entry: Any) -> ModelInfo | None:
+    """Return a model of the list; None if it does not generate text."""
+    name = entry.get("name") if isinstance(entry, dict) else None
+    if not isinstance(name, str) or not is_language_model(name):
+        return None
+    methods = entry.get("supportedGenerationMethods")
+    if isinstance(methods, list) and "generateContent" not in methods:
+        return None
+    count = entry.get("inputTokenLimit")
+    return ModelInfo(
+        id=name.removeprefix("models/"),
+        context_tokens=count if isinstance(count, int) else None,
+    )
