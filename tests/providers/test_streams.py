@@ -20,7 +20,7 @@ from tests.providers.vendor import (
 )
 from workflows.providers.adapter import Adapter
 from workflows.providers.base import ProviderError
-from workflows.providers.http_client import HttpClient
+from workflows.providers.http_client import HttpClient, close_shared
 
 each = pytest.mark.parametrize("shape", recorded.ALL, ids=lambda shape: shape.provider)
 
@@ -242,6 +242,17 @@ async def test_a_connection_is_used_again(shape):
             await answer(called)
 
     assert (len(served.requests), served.connections) == (3, 1)
+
+
+async def test_closing_leaves_no_connection_and_the_next_call_opens_one():
+    async with vendor(stream(recorded.OPENAI.content)) as served:
+        called = provider("openai", served.url)
+        await answer(called)
+        assert not served.left.is_set()
+
+        await close_shared()
+        await asyncio.wait_for(served.left.wait(), 2)
+        assert text(await answer(called)) == recorded.TEXT
 
 
 async def test_an_answer_is_over_when_it_says_so():

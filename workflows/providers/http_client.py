@@ -8,7 +8,6 @@ key goes to the address of the settings and nowhere else.
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -278,10 +277,19 @@ class HttpClient:
         return session
 
 
-@functools.cache
+_shared: dict[float, HttpClient] = {}
+
+
 def shared_client(idle_s: float) -> HttpClient:
     """Return the process's client for calls that bear this silence, in seconds."""
-    return HttpClient(idle_s=idle_s)
+    client = _shared.get(idle_s)
+    return client or _shared.setdefault(idle_s, HttpClient(idle_s=idle_s))
+
+
+async def close_shared() -> None:
+    """Close all connections of the running loop; for when its work is done."""
+    for client in list(_shared.values()):
+        await client.close()
 
 
 async def _error_text(answer: Answer) -> bytes:
