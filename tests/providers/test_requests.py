@@ -482,6 +482,30 @@ async def test_arguments_that_are_no_object_are_refused(name, arguments):
     assert caught.value.status == 400
 
 
+def nested(depth):
+    value = {}
+    for _ in range(depth):
+        value = {"x": value}
+    return value
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES))
+@pytest.mark.parametrize(
+    "request_",
+    [
+        asked(said("user", "half: \ud83c")),
+        asked(model="half-\ud83c", tools=(Tool("f", "\udf0d"),)),
+        asked(tools=(Tool("f", "", nested(100_000)),)),
+    ],
+    ids=["text", "model", "schema"],
+)
+async def test_what_cannot_be_written_is_refused(name, request_):
+    with pytest.raises(ProviderError) as caught:
+        await sent(name, request_)
+
+    assert caught.value.status == 400
+
+
 async def test_gemini_3_gets_the_stand_in_for_lost_signatures():
     body = (await sent("gemini", asked(*TALK, model="gemini-3-pro"))).body
     calls = [p for p in body["contents"][1]["parts"] if "functionCall" in p]

@@ -115,7 +115,7 @@ class GeminiProvider(Adapter):
 
     def call(self, request: ChatRequest) -> Call:
         """Return the request; its path names the model."""
-        model = quote(request.model.removeprefix("models/"), safe="")
+        model = quote(request.model.removeprefix("models/"), safe="", errors="replace")
         path = f"/v1beta/models/{model}:streamGenerateContent?alt=sse"
         return Call(path, request_body(request, self.to))
 

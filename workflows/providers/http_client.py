@@ -167,7 +167,7 @@ class HttpClient:
         Raises:
             ProviderError: no answer, another one than 2xx, or of another media type.
         """
-        content = msgspec.json.encode(body)
+        content = _encoded(body, to)
         async with self._sent(to, "POST", path, headers, content) as answer:
             if answer.media_type not in media_types:
                 raise failures.wrong_type(to)
@@ -187,7 +187,7 @@ class HttpClient:
             ProviderError: no answer, another one than 2xx, or it is not JSON.
         """
         method = "GET" if body is None else "POST"
-        content = None if body is None else msgspec.json.encode(body)
+        content = None if body is None else _encoded(body, to)
         async with self._sent(to, method, path, headers, content) as answer:
             if answer.media_type != "application/json":
                 raise failures.wrong_type(to)
@@ -214,7 +214,7 @@ class HttpClient:
         try:
             return await step
         except self._errors as error:
-            logger.warning("%s: %s", to.provider, type(error).__name__)
+            logger.info("%s: %s", to.provider, type(error).__name__)
             failure = failures.translated(error, to)
         raise failure
 
@@ -290,6 +290,14 @@ async def close_shared() -> None:
     """Close all connections of the running loop; for when its work is done."""
     for client in list(_shared.values()):
         await client.close()
+
+
+def _encoded(body: Mapping[str, Any], to: Endpoint) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except (UnicodeEncodeError, RecursionError) as error:
+        what = "half characters, or values nested this deep"
+        raise failures.not_taken(to, what) from error
 
 
 async def _error_text(answer: Answer) -> bytes:
