@@ -363,6 +363,14 @@ def _announce_command(job_id: str, deliveries: Deliveries) -> None:
     broadcast.publish_command(job_id)
 
 
+def _announce_accepted(
+    job_id: str, answer: JobState | ApplicationError, deliveries: Deliveries
+) -> None:
+    # What is refused wakes nobody: a stranger could tell that there is a job.
+    if not isinstance(answer, ApplicationError):
+        _announce_command(job_id, deliveries)
+
+
 async def _applied(owner_id: str, before: JobState, wanted: str) -> None:
     """Wait until the holder has acted: the log has moved and the status is there."""
     reader = feed.open_reader(before.job_id, owner_id=owner_id, after=before.last_seq)
@@ -407,9 +415,7 @@ async def _send_input(
         return state
 
     answer = await writer.request(
-        statements,
-        lambda _, deliveries: _announce_command(job_id, deliveries),
-        job_id=job_id,
+        statements, partial(_announce_accepted, job_id), job_id=job_id
     )
     if isinstance(answer, ApplicationError):
         raise answer

@@ -160,11 +160,11 @@ def headers(count: int, size: int = 1) -> Iterator[bytes]:
 
 
 HEADS = {
-    "100 000 headers": (headers(100_000), 431),
+    "100 000 headers": ([*headers(100_000)], 431),
     "100 000 of one name": ([head()[:-2], *[b"a: b\r\n"] * 100_000, b"\r\n"], 431),
-    "501 headers": (headers(501), 431),
-    "20 headers of 1 KiB": (headers(20, 1024), 431),
-    "a header of 1 MiB": (headers(1, MIB), 431),
+    "501 headers": ([*headers(501)], 431),
+    "20 headers of 1 KiB": ([*headers(20, 1024)], 431),
+    "a header of 1 MiB": ([*headers(1, MIB)], 431),
     "a header that goes on": ([head()[:-2], b"a: b\r\n", *[b" c\r\n"] * 100_000], 431),
     "a name of 1 MiB": ([head()[:-2], b"x" * MIB + b": y\r\n\r\n"], 431),
     "no end of line": ([head()[:-2], b"x: " + b"y" * 4 * MIB], 431),
