@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from django.conf import settings
@@ -20,17 +21,22 @@ from chat.openai_api.schemas import (
     usage_document,
 )
 from nodetool_site.lib import sse
-from nodetool_site.lib.errors import Unauthorized
+from nodetool_site.lib.errors import Unauthorized, Unavailable
+from nodetool_site.lib.lifecycle import stopping
 from storage.identity import Identity
 from storage.leases import leases
 from workflows.providers.messages import Chunk, FinishReason, ToolCallDelta
+
+GRACE_S = 20.0
+"""How long a stream may go on in a server that stops; it closes connections later."""
 
 
 class CompletionStream:
     """The events of one completion, framed; ``[DONE]`` is always the last.
 
     ``close`` must be called, also where nobody has begun to iterate; it ends the
-    calls to the provider. So does the end of the caller's credential.
+    calls to the provider. So does the end of the caller's credential, and that of the
+    server.
     """
 
     def __init__(
@@ -47,6 +53,8 @@ class CompletionStream:
         self._first: list[Item] = []
         self._begun: set[int] = set()
         self._left = len(generation.calls)
+        self._deadline: asyncio.TimerHandle | None = None
+        stopping.add_listener(self._set_deadline)
         self._lease = leases.open(
             identity, lambda: generation.fail(Unauthorized("The token has ended."))
         )
@@ -80,8 +88,16 @@ class CompletionStream:
 
     def close(self) -> None:
         """End the calls to the provider; harmless where they have ended."""
+        stopping.remove_listener(self._set_deadline)
+        if self._deadline is not None:
+            self._deadline.cancel()
         leases.close(self._lease)
         self._generation.close()
+
+    def _set_deadline(self) -> None:
+        error = Unavailable("The server is stopping.")
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(GRACE_S, self._generation.fail, error)
 
     def _take(self, items: list[Item], pieces: list[bytes]) -> Exception | None:
         """Add the events for what has come; return the failure that ends the stream."""

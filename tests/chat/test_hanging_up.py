@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from nodetool_site.lib.lifecycle import stopping
 from storage.models import User
 from tests.jobs.http_client import HttpUser
 from workflows.providers import registry
@@ -146,6 +147,23 @@ async def test_c02_a_bug_in_the_stream_is_told_and_ends_it(provide, caplog):
     assert b'"code":"internal_error"' in answer.body
     assert answer.body.endswith(b"data: [DONE]\n\n")
     assert "ZeroDivisionError" in caplog.text
+
+
+async def test_c02_a_server_that_stops_ends_its_streams_in_words(provide, monkeypatch):
+    monkeypatch.setattr("chat.openai_api.streaming.GRACE_S", 0.05)
+    provider = provide(Endless())
+
+    async with HttpUser().open("POST", PATH, {**ASKED, "stream": True}) as exchange:
+        await exchange.piece()
+        stopping.set()
+        try:
+            rest = await exchange.rest()
+        finally:
+            stopping.clear()
+
+    assert b'"code":"service_unavailable"' in rest
+    assert rest.endswith(b"data: [DONE]\n\n")
+    await provider.closed()
 
 
 async def test_z07_the_end_of_a_token_ends_its_stream(provide, monkeypatch):
