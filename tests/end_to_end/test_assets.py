@@ -7,6 +7,7 @@ test takes a smaller one.
 import asyncio
 import hashlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -322,12 +323,23 @@ PROVIDERS = {
         {"AUTH_PROVIDER": "multi_user", "STORAGE_PUBLIC_READ": "1"},
         True,
     ),
+    # The static token opens it as well, and the project is not asked for that.
+    "supabase": (
+        {
+            "AUTH_PROVIDER": "supabase",
+            "SUPABASE_URL": "http://127.0.0.1:9",
+            "SUPABASE_KEY": "the-anon-key",
+        },
+        False,
+    ),
 }
 
 
 @pytest.mark.embedded
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_the_references_storage_lines_work(new_embedded_server, provider):
+async def test_the_references_storage_and_secrets_lines_work(
+    new_embedded_server, provider
+):
     env, is_open = PROVIDERS[provider]
     server = new_embedded_server(env={"SERVER_AUTH_TOKEN": TOKEN, **env})
     async with ApiClient(server.base_url, token=TOKEN) as client:
@@ -346,6 +358,16 @@ async def test_the_references_storage_lines_work(new_embedded_server, provider):
     assert with_token == by_link == (200, b"hello")
     assert ("sig=" in asset["get_url"]) is not is_open
     assert curl(f"{server.base_url}/health")[0] == 200
+
+    stored = server.cli("secrets", "store", "OPENAI_API_KEY", stdin="sk-of-the-user\n")
+    assert stored.out.endswith("Secret 'OPENAI_API_KEY' stored for user 1.\n")
+    told = curl("-H", bearer, f"{server.base_url}/api/settings/secrets/OPENAI_API_KEY")
+    assert told[0] == 200
+    assert json.loads(told[1])["is_configured"]
+    assert b"sk-of" not in told[1]
+    assert curl(f"{server.base_url}/api/settings/secrets")[0] == (
+        200 if env.get("AUTH_PROVIDER", "local") in ("none", "local") else 401
+    )
     server.stop()  # who checks the jobs afterwards has no token
 
 
