@@ -18,6 +18,7 @@ from tests.authorisation.people import (
 )
 from tests.site_auth.conftest import _stub, project, stub
 from tests.supabase_stub import ALICE, BOB
+from workflows.providers.http_client import close_shared
 
 __all__ = ["_stub", "project", "stub"]
 
@@ -35,6 +36,7 @@ async def world(
     verified_tokens.clear()
     yield await db(populate)
     await process.stop("The test is over")
+    await close_shared()  # models are asked for, at providers that are not there
     writer.poll(None)
     failed_attempts.clear()
 
