@@ -121,6 +121,18 @@ class Adapter:
             for chunk in reading.finish():
                 yield chunk
 
+    async def listed(self, path: str, name: str) -> list[Any]:
+        """Return the list under ``name`` of the document at ``path``.
+
+        Raises:
+            ProviderError: it does not answer, or holds no such list.
+        """
+        found = await self.client.document(self.to, path, headers=self.headers())
+        entries = found.get(name) if isinstance(found, dict) else None
+        if not isinstance(entries, list):
+            raise failures.invalid_json(self.to)
+        return entries
+
     def base_of(self, base_url: str) -> str:
         """Return the base of all paths for the address of the settings."""
         return base_url

@@ -111,12 +111,7 @@ class AnthropicProvider(Adapter):
         Raises:
             ProviderError: it does not answer, or cannot list.
         """
-        found = await self.client.document(
-            self.to, "/v1/models?limit=1000", headers=self.headers()
-        )
-        entries = found.get("data") if isinstance(found, dict) else None
-        if not isinstance(entries, list):
-            raise failures.invalid_json(self.to)
+        entries = await self.listed("/v1/models?limit=1000", "data")
         return [model for entry in entries if (model := _model(entry)) is not None]
 
 

@@ -129,12 +129,7 @@ class GeminiProvider(Adapter):
         Raises:
             ProviderError: it does not answer, or cannot list.
         """
-        found = await self.client.document(
-            self.to, "/v1beta/models?pageSize=1000", headers=self.headers()
-        )
-        entries = found.get("models") if isinstance(found, dict) else None
-        if not isinstance(entries, list):
-            raise failures.invalid_json(self.to)
+        entries = await self.listed("/v1beta/models?pageSize=1000", "models")
         return [model for entry in entries if (model := _model(entry)) is not None]
 
 

@@ -100,10 +100,7 @@ class OllamaProvider(Adapter):
         Raises:
             ProviderError: it does not answer, or cannot list.
         """
-        found = await self.client.document(self.to, "/api/tags", headers=self.headers())
-        entries = found.get("models") if isinstance(found, dict) else None
-        if not isinstance(entries, list):
-            raise failures.invalid_json(self.to)
+        entries = await self.listed("/api/tags", "models")
         return [model for entry in entries if (model := _model(entry)) is not None]
 
 
