@@ -48,7 +48,7 @@ class Catalog:
 
 
 class Catalogs:
-    """The lists that this process remembers. Used on the serving loop only."""
+    """The lists that are remembered on one event loop."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str, str], Catalog] = OrderedDict()
@@ -111,4 +111,15 @@ async def _ask(access: Access, catalog: Catalog) -> None:
         catalog.asking = None
 
 
-catalogs = Catalogs()
+_by_loop: dict[asyncio.AbstractEventLoop, Catalogs] = {}
+
+
+def catalogs() -> Catalogs:
+    """Return what the running loop remembers: that of the sockets, or of the jobs."""
+    loop = asyncio.get_running_loop()
+    found = _by_loop.get(loop)
+    if found is None:
+        for closed in [known for known in _by_loop if known.is_closed()]:
+            del _by_loop[closed]
+        found = _by_loop[loop] = Catalogs()
+    return found

@@ -79,7 +79,7 @@ async def find(owner_id: str, model: str, *, provider: str | None = None) -> Fou
     if target is not None and is_on(target.spec.id):
         return Found(await _access_of(owner_id, target.spec), target.model)
     keys = await _keys(owner_id, _KEY_NAMES)
-    lists = await catalogs.get(_configured(keys), may_be_old=True)
+    lists = await catalogs().get(_configured(keys), may_be_old=True)
     ids = {name: catalog.ids for name, catalog in lists.items()}
     target = registry.by_catalog(model, ids, first=settings.CHAT_PROVIDER)
     target = target or registry.by_form(model, is_on=is_on)
@@ -94,7 +94,7 @@ async def find(owner_id: str, model: str, *, provider: str | None = None) -> Fou
 async def list_models(owner_id: str) -> dict[str, Catalog]:
     """Return what the caller's providers offer; the default one comes first."""
     keys = await _keys(owner_id, _KEY_NAMES)
-    return await catalogs.get(_configured(keys))
+    return await catalogs().get(_configured(keys))
 
 
 async def _access_of(owner_id: str, spec: ProviderSpec) -> Access:

@@ -19,10 +19,11 @@ from jobs.statements import adapt
 
 _COLUMNS = (
     "id, owner_id, workflow_id, name, job_type, execution_strategy, status, graph,"
-    " params, payload_hash, result, error, progress, last_seq, attempt, worker_id,"
-    " running_nodes, has_started_nodes, commands_taken, created_at, started_at"
+    " params, payload_hash, result, error, usage, progress, last_seq, attempt,"
+    " worker_id, running_nodes, has_started_nodes, commands_taken, created_at,"
+    " started_at"
 )
-_CONSTANT_TAIL = "'', '', 0, %s, %s, %s, '[]', %s, 0, %s, %s"
+_CONSTANT_TAIL = "'', '', '', 0, %s, %s, %s, '[]', %s, 0, %s, %s"
 _INSERT = f"INSERT INTO jobs_job ({_COLUMNS}) "
 _SAVED = (
     "SELECT %s, %s, workflow.id, workflow.name, %s, %s, %s, workflow.graph, %s, %s, "  # noqa: S608 - constants only

@@ -28,6 +28,7 @@ from jobs.ports import make_context
 from jobs.statements import ClaimedJob
 from nodetool_site.lib.db import db
 from nodetool_site.lib.process_pool import BlockingPool
+from workflows.providers.http_client import close_shared
 
 logger = logging.getLogger(__name__)
 
@@ -250,6 +251,7 @@ class EngineHost:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await close_shared()
 
 
 def _announce(claim: Claim | None, deliveries: Deliveries) -> None:

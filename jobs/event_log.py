@@ -56,6 +56,7 @@ class StatusChange:
     event: bytes
     error: str = ""
     result: str = ""
+    usage: str = ""
 
 
 Entry = bytes | StatusChange
@@ -194,7 +195,10 @@ class JobLog:
         data = encode_event(event)
         result = "" if event.result is None else encode_value(event.result).decode()
         error = sanitize(event.error or "")
-        change = StatusChange(to=to, event=data, error=error, result=result)
+        usage = encode_value(event.usage).decode() if event.usage else ""
+        change = StatusChange(
+            to=to, event=data, error=error, result=result, usage=usage
+        )
         self._append(change, len(data) + self._large.waiting_bytes - before)
 
     async def stored(self) -> None:

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import UNSET
 
 from jobs import commands, settlement
 from jobs.event_log import Fenced, JobLog
@@ -203,6 +204,7 @@ class Attempt:
             message=message,
             result=result,
             error=error or None,
+            usage=self._context.usage.document() or UNSET,
             duration=round(time.time() - self._claimed.started_at.timestamp(), 6),
         )
 
@@ -235,6 +237,9 @@ class Attempt:
             )
             self.log.release(Status.RUNNING, update)
             run.resume()
+        elif command.kind == Command.Kind.ANSWER:
+            payload = command.payload
+            self._context.questions.give(payload["question"], payload["answer"])
         elif command.kind in (Command.Kind.INPUT, Command.Kind.END_INPUT):
             self._feed_input(run, command)
 

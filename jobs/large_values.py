@@ -18,12 +18,17 @@ import msgspec
 
 from workflows.engine.events import (
     Chunk,
+    ClientToolCall,
     Event,
     JobUpdate,
     LogUpdate,
+    MessageEvent,
     NodeUpdate,
     OutputUpdate,
     PreviewUpdate,
+    StepResult,
+    ToolCallUpdate,
+    ToolResultUpdate,
     encode_value,
 )
 from workflows.engine.sanitize import sanitize
@@ -71,6 +76,14 @@ class LargeValues:
                     properties=self.refer_each(event.properties),
                 )
             ]
+        if isinstance(event, MessageEvent):
+            return [replace(event, content=self.refer(event.content))]
+        if isinstance(event, StepResult):
+            return [replace(event, result=self.refer(event.result))]
+        if isinstance(event, ToolResultUpdate):
+            return [replace(event, result=self.refer_each(event.result) or {})]
+        if isinstance(event, ToolCallUpdate | ClientToolCall):
+            return [replace(event, args=self.refer_each(event.args) or {})]
         if isinstance(event, Chunk):
             return [*_cut(event)]
         if isinstance(event, LogUpdate):

@@ -71,6 +71,7 @@ class Job(models.Model):
     taken for dead cannot write any more. ``running_nodes`` lists, as JSON
     ``[[id, name, type], ...]``, the nodes that had started and not ended at
     ``last_seq``; whoever settles the job of a lost worker needs no more than that.
+    ``usage``: JSON with the tokens of its calls of models, where it made some.
     """
 
     id = models.CharField(primary_key=True, max_length=64)
@@ -91,6 +92,7 @@ class Job(models.Model):
     payload_hash = models.CharField(max_length=64)
     result = models.TextField(blank=True, default="")
     error = models.TextField(blank=True, default="")
+    usage = models.TextField(blank=True, default="")
     progress = models.FloatField(default=0.0)
     last_seq = models.BigIntegerField(default=0)
     attempt = models.IntegerField(default=0)
@@ -165,6 +167,7 @@ class Command(models.Model):
         RESUME = "resume"
         INPUT = "input"
         END_INPUT = "end_input"
+        ANSWER = "answer"
 
     id = models.BigAutoField(primary_key=True)
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="commands")

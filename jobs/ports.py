@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from jobs.event_log import JobLog
 from jobs.statements import ClaimedJob
@@ -16,7 +17,8 @@ from storage.images import Images
 from storage.job_assets import JobAssetStore
 from storage.job_workspace import JobWorkspace
 from storage.vault import reveal_secret
-from workflows.engine.context import BlockingRunner, RunContext
+from workflows.engine.context import BlockingRunner, RunContext, SavedWorkflow
+from workflows.reads import read_runnable, read_tools
 
 
 class JobSecrets:
@@ -69,6 +71,21 @@ class JobSecrets:
         return text
 
 
+class JobWorkflows:
+    """The stored workflows that a job's owner may run inside of it."""
+
+    def __init__(self, owner_id: str) -> None:
+        self._owner_id = owner_id
+
+    async def get(self, workflow_id: str) -> SavedWorkflow | None:
+        """Return a workflow; None if there is none that the owner may run."""
+        return await db(read_runnable, workflow_id, user_id=self._owner_id)
+
+    async def tools(self) -> list[SavedWorkflow]:
+        """Return the owner's own that have ``run_mode: tool``, by name."""
+        return await db(read_tools, self._owner_id)
+
+
 def make_context(job: ClaimedJob, log: JobLog, blocking: BlockingRunner) -> RunContext:
     """What the nodes of this job get; everything is the job owner's."""
     return RunContext(
@@ -80,6 +97,8 @@ def make_context(job: ClaimedJob, log: JobLog, blocking: BlockingRunner) -> RunC
         blocking=blocking,
         images=Images(blocking),
         workspace=JobWorkspace(job.owner_id),
+        models=import_string(settings.RUN_MODELS)(job.owner_id, log.mask.learn),
+        workflows=JobWorkflows(job.owner_id),
         mask=log.mask,
     )
 

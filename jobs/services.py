@@ -6,6 +6,7 @@ They are coroutines of any loop. A job that is not the caller's does not exist.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -222,6 +223,28 @@ async def end_input(
     return await _send_input(owner_id, job_id, Command.Kind.END_INPUT, name, handle, {})
 
 
+async def answer_question(
+    owner_id: str, job_id: str, question: str, answer: Any
+) -> JobState:
+    """Give a running job what one of its nodes has asked of the client.
+
+    An answer that nobody waits for is ignored by the run.
+
+    Raises:
+        JobNotFound: no such job, or it has ended.
+    """
+
+    def statements(cursor: Any) -> JobState | ApplicationError:
+        state = read_state(cursor, owner_id, job_id)
+        if state is None or state.is_terminal:
+            return JobNotFound(NOT_FOUND_OR_COMPLETED)
+        payload = {"question": question, "answer": answer}
+        commands.insert(cursor, job_id, Command.Kind.ANSWER, payload)
+        return state
+
+    return await _told(job_id, statements)
+
+
 async def get_state(owner_id: str, job_id: str) -> JobState | None:
     """Where the job stands; None if the caller has no such job."""
     return await db(_get_state, owner_id, job_id)
@@ -414,6 +437,13 @@ async def _send_input(
             commands.insert(cursor, job_id, kind, {**payload, **extra})
         return state
 
+    return await _told(job_id, statements)
+
+
+async def _told(
+    job_id: str, statements: Callable[[Any], JobState | ApplicationError]
+) -> JobState:
+    """Store a command, unless it is refused, and wake the job's holder."""
     answer = await writer.request(
         statements, partial(_announce_accepted, job_id), job_id=job_id
     )

@@ -55,7 +55,7 @@ def _move_to(status: str) -> str:
     allowed = _quoted(_HELD.intersection(ALLOWED_FROM[status]))
     head, condition = MOVE.split(" WHERE ")
     return (
-        f"{head}, status = %s, result = %s, error = %s, finished_at = %s"
+        f"{head}, status = %s, result = %s, error = %s, usage = %s, finished_at = %s"
         f" WHERE {condition} AND status IN ({allowed}) RETURNING last_seq"
     )
 
@@ -63,10 +63,10 @@ def _move_to(status: str) -> str:
 MOVE_TO = {status: _move_to(status) for status in ALLOWED_FROM}
 
 
-_MOVE_ROW = f"({', '.join(['%s'] * 13)})"
+_MOVE_ROW = f"({', '.join(['%s'] * 14)})"
 MOVE_MANY = (
     "WITH move (id, attempt, after, count, progress, running, started, taken, status,"
-    " result, error, finished, allowed) AS (VALUES {}),"
+    " result, error, usage, finished, allowed) AS (VALUES {}),"
     # In one order, or two processes that change the same jobs wait for each other.
     " held AS (SELECT jobs_job.id FROM jobs_job JOIN move ON jobs_job.id = move.id"
     " ORDER BY jobs_job.id FOR NO KEY UPDATE OF jobs_job)"
@@ -76,6 +76,7 @@ MOVE_MANY = (
     " status = CASE WHEN move.status = '' THEN jobs_job.status ELSE move.status END,"
     " result = CASE WHEN move.status = '' THEN jobs_job.result ELSE move.result END,"
     " error = CASE WHEN move.status = '' THEN jobs_job.error ELSE move.error END,"
+    " usage = CASE WHEN move.status = '' THEN jobs_job.usage ELSE move.usage END,"
     " finished_at = CASE WHEN move.status = '' THEN jobs_job.finished_at"
     " ELSE CAST(move.finished AS timestamptz) END"
     " FROM move JOIN held ON held.id = move.id"
@@ -172,8 +173,8 @@ def _move(cursor: Any, move: Move) -> bool:
     if change is None:
         cursor.execute(MOVE_ONLY, (*_progress(move), *guard))
     else:
-        status = (change.to, change.result, change.error, _finished_at(change))
-        cursor.execute(MOVE_TO[change.to], (*_progress(move), *status, *guard))
+        values = (*_progress(move), *_outcome(change), *guard)
+        cursor.execute(MOVE_TO[change.to], values)
     return cursor.fetchone() is not None
 
 
@@ -181,16 +182,14 @@ def _row(move: Move) -> tuple[Any, ...]:
     log, change = move.log, move.change
     guard = (log.job_id, log.attempt, move.after)
     if change is None:
-        return (*guard, *_progress(move), "", "", "", None, ",".join(_HELD))
-    return (
-        *guard,
-        *_progress(move),
-        change.to,
-        change.result,
-        change.error,
-        _finished_at(change),
-        ",".join(_HELD.intersection(ALLOWED_FROM[change.to])),
-    )
+        return (*guard, *_progress(move), "", "", "", "", None, ",".join(_HELD))
+    allowed = ",".join(_HELD.intersection(ALLOWED_FROM[change.to]))
+    return (*guard, *_progress(move), *_outcome(change), allowed)
+
+
+def _outcome(change: StatusChange) -> tuple[Any, ...]:
+    finished = adapt(timezone.now()) if change.to in TERMINAL else None
+    return (change.to, change.result, change.error, change.usage, finished)
 
 
 def _progress(move: Move) -> tuple[Any, ...]:
@@ -202,10 +201,6 @@ def _progress(move: Move) -> tuple[Any, ...]:
         log.has_started_nodes,
         log.commands_taken,
     )
-
-
-def _finished_at(change: StatusChange) -> Any:
-    return adapt(timezone.now()) if change.to in TERMINAL else None
 
 
 def _was_taken(cursor: Any, move: Move) -> bool:

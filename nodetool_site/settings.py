@@ -239,6 +239,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 # --- Models and chat
 CHAT_PROVIDER = env.choice("CHAT_PROVIDER", default="ollama", among=tuple(PROVIDERS))
 DEFAULT_MODEL = env.str("DEFAULT_MODEL", default="llama3.2:latest")
+# What a run gets to reach models: chat stands above jobs, so it is named here.
+RUN_MODELS = "chat.run_ports.RunModels"
 PROVIDER_TIMEOUT = env.whole("PROVIDER_TIMEOUT", default=60) or 60
 PROVIDER_BASE_URLS: dict[str, str] = {
     name: env.str(name, default="").rstrip("/") for name in BASE_URL_SETTINGS

@@ -7,14 +7,43 @@ serializer would cost ten times that.
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import msgspec
 from django.db import connection
 
 from nodetool_site.lib.rendering import format_time
+from workflows.engine.context import SavedWorkflow
 
 _OWNED = "owner_id = %s"
 _PUBLIC = "access = 'public'"
 _VISIBLE = "id = %s AND (owner_id = %s OR access = 'public')"
 _NEWEST_FIRST = " ORDER BY updated_at DESC, id DESC LIMIT %s"
+
+
+MAX_TOOLS = 100
+
+
+class _Stored(msgspec.Struct):
+    id: str
+    name: str
+    description: str
+    graph: msgspec.Raw
+    input_schema: dict[str, Any]
+    tool_name: str | None = None
+    run_mode: str | None = None
+
+    def shown(self) -> SavedWorkflow:
+        return SavedWorkflow(
+            id=self.id,
+            name=self.name,
+            description=self.description,
+            tool_name=self.tool_name or "",
+            run_mode=self.run_mode or "",
+            graph=bytes(self.graph),
+            input_schema=self.input_schema,
+        )
+
+
+_decode_saved = msgspec.json.Decoder(_Stored).decode
 
 
 class Position(NamedTuple):
@@ -66,11 +95,27 @@ def list_public(*, limit: int, after: Position | None = None) -> Page:
     return _page(_PUBLIC, [], limit=limit, after=after)
 
 
+def read_runnable(workflow_id: str, *, user_id: str) -> SavedWorkflow | None:
+    """Return a workflow that the user may run."""
+    document = read_document(workflow_id, user_id=user_id)
+    return None if document is None else _saved(document)
+
+
+def read_tools(user_id: str) -> list[SavedWorkflow]:
+    """Return the user's workflows that a model may call as a tool, the first 100."""
+    page = list_tools(user_id, limit=MAX_TOOLS)
+    return [_saved(document) for document in page.documents]
+
+
 def names_of(user_id: str) -> dict[str, str]:
     """Return the names of the user's workflows by id."""
     with connection.cursor() as cursor:
         cursor.execute(_select("id, name", _OWNED), [user_id])
         return dict(cursor.fetchall())
+
+
+def _saved(document: str) -> SavedWorkflow:
+    return _decode_saved(document).shown()
 
 
 def _select(columns: str, rest: str) -> str:

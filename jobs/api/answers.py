@@ -25,6 +25,7 @@ RESERVED = frozenset(
         "outputs",
         "error",
         "duration",
+        "usage",
         "results",
         "output",
         "detail",
@@ -44,6 +45,7 @@ class Outcome(msgspec.Struct):
     message: str | None = None
     error: str | None = None
     duration: float | None = None
+    usage: dict[str, int] | None = None
     run_state: Json | None = None
 
 
@@ -62,6 +64,7 @@ def completed(
         "outputs": outputs,
         "error": None,
         "duration": outcome.duration,
+        "usage": outcome.usage,
         **{name: value for name, value in outputs.items() if name not in RESERVED},
     }
     if with_results:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from jobs.api.reads import JobRow
 from jobs.models import Status
@@ -41,6 +42,7 @@ def job_document(job: JobRow, result: Json | None = None) -> Json:
         "error": error,
         "error_message": error,
         "cost": None,
+        "usage": msgspec.json.decode(job.usage) if job.usage else None,
         "suspended_node_id": state["suspended_node_id"],
         "suspension_reason": state["suspension_reason"],
         "execution_strategy": job.execution_strategy,
@@ -133,6 +135,7 @@ def terminal_event(job: JobRow) -> bytes:
         result=msgspec.json.decode(job.result) if job.result else None,
         error=job.error or None,
         duration=job.duration_s,
+        usage=msgspec.json.decode(job.usage) if job.usage else UNSET,
     )
     head = {
         "job_id": job.id,

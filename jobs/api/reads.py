@@ -21,7 +21,8 @@ _SUMMARY = (
 )
 # The constants of this module; every value is bound.
 _ONE = (
-    f"SELECT {_SUMMARY}, params, result FROM jobs_job WHERE id = %s AND owner_id = %s"  # noqa: S608
+    f"SELECT {_SUMMARY}, params, result, usage FROM jobs_job"  # noqa: S608
+    " WHERE id = %s AND owner_id = %s"
 )
 _LIST = f"SELECT {_SUMMARY} FROM jobs_job WHERE owner_id = %s"  # noqa: S608
 # The owner's id is no plain column here, or SQLite would read all their jobs in order
@@ -45,7 +46,7 @@ MAX_LIVE = 500
 class JobRow(NamedTuple):
     """A row of ``jobs_job`` as it is sent: times are aware.
 
-    ``params`` and ``result`` are JSON texts; rows of a list come without them.
+    ``params``, ``result`` and ``usage`` are JSON texts; rows of a list come without.
     """
 
     id: str
@@ -63,6 +64,7 @@ class JobRow(NamedTuple):
     last_seq: int
     params: str | None = None
     result: str = ""
+    usage: str = ""
 
     @property
     def is_terminal(self) -> bool:

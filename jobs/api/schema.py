@@ -45,6 +45,9 @@ RUN_STATE = object_of(
         "is_resumable": FLAG,
     }
 )
+USAGE = object_of(
+    dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), WHOLE)
+)
 JOB_ID: Json = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
 RUN_BODY = object_of(
     {},
@@ -65,7 +68,12 @@ RUN_ANSWER = object_of(
         "outputs": optional(MAPPING),
         "error": optional(TEXT),
     },
-    {"duration": optional(NUMBER), "results": MAPPING, "run_state": RUN_STATE},
+    {
+        "duration": optional(NUMBER),
+        "usage": optional(USAGE),
+        "results": MAPPING,
+        "run_state": RUN_STATE,
+    },
 )
 RUN_ERROR = object_of(
     {**ERROR["properties"]}, {"job_id": TEXT, "status": STATUS, "outputs": MAPPING}
@@ -104,6 +112,7 @@ JOB = object_of(
             optional(TEXT),
         ),
         "cost": optional(NUMBER),
+        "usage": optional(USAGE),
         "is_resumable": FLAG,
         "run_state": optional(RUN_STATE),
         **dict.fromkeys(("params", "result", "outputs"), optional(MAPPING)),

@@ -56,7 +56,8 @@ def vendors(monkeypatch, settings, transactional_db):
     settings.CHAT_PROVIDER = "ollama"
     vendors = Vendors()
     monkeypatch.setattr(registry, "make_provider", vendors.make)
-    monkeypatch.setattr(providers, "catalogs", Catalogs())
+    remembered = Catalogs()
+    monkeypatch.setattr(providers, "catalogs", lambda: remembered)
     return vendors
 
 
@@ -87,7 +88,8 @@ async def test_the_default_provider_gets_the_rest_only_if_it_cannot_list(vendors
     with pytest.raises(ModelNotFound):
         await lead("strange")
 
-    providers.catalogs = Catalogs()
+    anew = Catalogs()
+    providers.catalogs = lambda: anew
     vendors.lists = {"ollama": ProviderError("no such route", status=404)}
 
     assert await lead("strange") == ("ollama", "strange")
@@ -215,7 +217,7 @@ async def test_lists_are_asked_for_once_a_minute(vendors, monkeypatch):
         await providers.list_models("1")
     first = sorted(vendors.asked)
     monkeypatch.setattr(catalogs_module, "FRESH_S", 0)
-    for catalog in providers.catalogs._kept.values():
+    for catalog in providers.catalogs()._kept.values():
         catalog.due_at = 0
     await providers.list_models("1")
 

@@ -144,6 +144,9 @@ class Recording:
             blocking=blocking or NoBlocking(),
             images=None,
             workspace=None,
+            models=None,
+            threads=None,
+            workflows=None,
         )
         self.run = GraphRun(
             load_graph(what) if isinstance(what, dict) else what,

@@ -22,8 +22,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 FIELDS = (
     "id", "user_id", "workflow_id", "job_type", "status", "name", "created_at",
     "started_at", "finished_at", "completed_at", "error", "error_message", "cost",
-    "suspended_node_id", "suspension_reason", "execution_strategy", "is_resumable",
-    "run_state", "params", "result", "outputs", "progress", "duration", "etag",
+    "usage", "suspended_node_id", "suspension_reason", "execution_strategy",
+    "is_resumable", "run_state", "params", "result", "outputs", "progress", "duration",
+    "etag",
 )  # fmt: skip
 
 

@@ -55,7 +55,8 @@ async def test_r4_outputs_stand_together_and_by_name(me):
     assert (body["status"], body["error"]) == ("completed", None)
     assert body["duration"] > 0
     assert set(body) == {
-        "job_id", "workflow_id", "status", "outputs", "error", "duration", "text",
+        "job_id", "workflow_id", "status", "outputs", "error", "duration", "usage",
+        "text",
     }  # fmt: skip
 
 

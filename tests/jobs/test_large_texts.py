@@ -95,6 +95,9 @@ async def run_and_store(new_job) -> list[dict[str, Any]]:
         blocking=None,
         images=None,
         workspace=None,
+        models=None,
+        threads=None,
+        workflows=None,
     )
     run = GraphRun(load_graph(GRAPH), registry=registry, context=context, params={})
     async with silences() as found:

@@ -236,6 +236,9 @@ def run_context(
         blocking=blocking,
         images=Images(blocking),
         workspace=workspace,
+        models=None,
+        threads=None,
+        workflows=None,
     )
 
 

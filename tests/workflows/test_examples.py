@@ -56,6 +56,9 @@ def start(example_name, **params):
         blocking=NoBlocking(),
         images=None,
         workspace=None,
+        models=None,
+        threads=None,
+        workflows=None,
     )
     graph = load_graph(example.fields.graph)
     run = GraphRun(graph, registry=registry, context=context, params=params)

@@ -7,7 +7,7 @@ without a database, and every surface runs the same engine.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -21,7 +21,12 @@ from workflows.engine.events import (
     SaveUpdate,
     Severity,
 )
+from workflows.engine.questions import Questions
+from workflows.engine.usage import UsageTally
 from workflows.engine.values import wire_type
+
+if TYPE_CHECKING:
+    from workflows.providers.base import ChatProvider
 
 
 class EventSink(Protocol):
@@ -180,6 +185,64 @@ class NothingToMask:
         return text
 
 
+class ReachedModel(msgspec.Struct, frozen=True):
+    """A model that can be called: its provider, and the provider's own id of it."""
+
+    provider: ChatProvider
+    provider_id: str
+    model: str
+
+
+class Models(Protocol):
+    """The models that the user of the run may call, with the user's keys."""
+
+    async def find(self, model: str, provider: str | None = None) -> ReachedModel:
+        """Return where an id leads; ``provider`` if the id alone does not decide.
+
+        Raises:
+            ProviderError: it leads nowhere, or its provider has no key or address; the
+                message names the cure.
+        """
+
+
+class Threads(Protocol):
+    """The stored conversations of the user of the run."""
+
+    async def history(
+        self, thread_id: str, *, until: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the newest messages of a thread, the oldest of them first.
+
+        As the API shows a message. ``until``: the id of the last one wanted. Empty if
+        the user has no such thread.
+        """
+
+
+class SavedWorkflow(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored workflow that may be run inside another run.
+
+    ``graph`` as it is stored; ``input_schema``: the JSON schema of its parameters.
+    """
+
+    id: str
+    name: str
+    description: str
+    tool_name: str
+    run_mode: str
+    graph: bytes
+    input_schema: dict[str, Any]
+
+
+class SavedWorkflows(Protocol):
+    """The stored workflows that the user of the run may run."""
+
+    async def get(self, workflow_id: str) -> SavedWorkflow | None:
+        """Return a workflow; None if there is none that the user may run."""
+
+    async def tools(self) -> list[SavedWorkflow]:
+        """Return those that are meant to be tools of an agent (``run_mode: tool``)."""
+
+
 class BlockingRunner(Protocol):
     """Where code runs that would block the loop."""
 
@@ -201,7 +264,10 @@ class BlockingRunner(Protocol):
 
 
 class RunContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The ports and the identity of one run."""
+    """The ports and the identity of one run.
+
+    ``depth``: how many runs this one is inside of, as a workflow that is a tool.
+    """
 
     job_id: str
     user_id: str
@@ -212,6 +278,12 @@ class RunContext(msgspec.Struct, frozen=True, kw_only=True):
     images: ImageEditor
     workspace: WorkspaceFiles
     mask: Mask = NothingToMask()
+    models: Models
+    threads: Threads | None = None
+    workflows: SavedWorkflows
+    usage: UsageTally = msgspec.field(default_factory=UsageTally)
+    questions: Questions = msgspec.field(default_factory=Questions)
+    depth: int = 0
 
 
 class NodeContext:
@@ -252,6 +324,10 @@ class NodeContext:
     @property
     def workspace(self) -> WorkspaceFiles:
         return self.run.workspace
+
+    @property
+    def models(self) -> Models:
+        return self.run.models
 
     async def emit(self, event: Event) -> None:
         """Record an event of this node."""

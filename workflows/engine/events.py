@@ -25,7 +25,10 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", gc=Fal
 
 
 class JobUpdate(_Event, frozen=True, kw_only=True, tag="job_update"):
-    """A change of the job's status; ``duration`` in seconds on every terminal one."""
+    """A change of the job's status; ``duration`` in seconds on every terminal one.
+
+    ``usage``: the tokens of all calls of models so far, where there were any.
+    """
 
     status: JobStatus
     message: str | None = None
@@ -34,6 +37,7 @@ class JobUpdate(_Event, frozen=True, kw_only=True, tag="job_update"):
     traceback: str | None = None
     run_state: dict[str, Any] | None = None
     duration: float | None = None
+    usage: dict[str, int] | UnsetType = UNSET
 
 
 class NodeUpdate(_Event, frozen=True, kw_only=True, tag="node_update"):
@@ -136,6 +140,98 @@ class ErrorMessage(_Event, frozen=True, kw_only=True, tag="error"):
     thread_id: str | None = None
 
 
+class MessageEvent(_Event, frozen=True, kw_only=True, tag="message"):
+    """A message that an agent adds to its conversation: an answer, or a tool's result.
+
+    ``content``: text, a list of parts, or any result of a tool. ``tool_calls``:
+    ``{"id", "name", "args", "result", "step_id", "message"}`` of an assistant.
+    """
+
+    id: str
+    thread_id: str | None = None
+    role: Literal["assistant", "tool"]
+    content: Any = None
+    name: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    created_at: str | None = None
+
+
+class ToolCallUpdate(_Event, frozen=True, kw_only=True, tag="tool_call_update"):
+    """A model has called a tool."""
+
+    node_id: str | None = None
+    thread_id: str | None = None
+    tool_call_id: str | None = None
+    name: str
+    args: dict[str, Any] = {}
+    message: str | None = None
+    step_id: str | None = None
+    agent_execution_id: str | None = None
+
+
+class ToolResultUpdate(_Event, frozen=True, kw_only=True, tag="tool_result_update"):
+    """What a tool has returned, under ``result``, or why it failed, under ``error``."""
+
+    node_id: str
+    thread_id: str | None = None
+    tool_call_id: str | None = None
+    result: dict[str, Any]
+
+
+class ClientToolCall(_Event, frozen=True, kw_only=True, tag="tool_call"):
+    """A tool of the client must run; the run waits for its ``tool_result``."""
+
+    tool_call_id: str
+    name: str
+    args: dict[str, Any] = {}
+    thread_id: str | None = None
+
+
+class TaskUpdate(_Event, frozen=True, kw_only=True, tag="task_update"):
+    """An agent's task, or one of its steps, has got further.
+
+    ``task``: ``{"type": "task", "id", "title", "description", "steps"}``; ``step``:
+    ``{"type": "step", "id", "instructions", "logs", "completed", "start_time",
+    "end_time", "depends_on", "tools", "tool_name"}``, times in Unix seconds.
+    """
+
+    node_id: str | None = None
+    thread_id: str | None = None
+    task: dict[str, Any]
+    step: dict[str, Any] | None = None
+    event: Literal[
+        "task_created",
+        "step_started",
+        "entered_conclusion_stage",
+        "step_completed",
+        "step_failed",
+        "task_completed",
+    ]
+
+
+class PlanningUpdate(_Event, frozen=True, kw_only=True, tag="planning_update"):
+    """How far an agent's planning is."""
+
+    node_id: str | None = None
+    thread_id: str | None = None
+    phase: str
+    status: str
+    content: str | None = None
+
+
+class StepResult(_Event, frozen=True, kw_only=True, tag="step_result"):
+    """What a step of an agent's task has come to."""
+
+    step: dict[str, Any]
+    result: Any = None
+    error: str | None = None
+    is_task_result: bool = False
+    thread_id: str | None = None
+
+
 Event = (
     JobUpdate
     | NodeUpdate
@@ -148,6 +244,13 @@ Event = (
     | SaveUpdate
     | Notification
     | ErrorMessage
+    | MessageEvent
+    | ToolCallUpdate
+    | ToolResultUpdate
+    | ClientToolCall
+    | TaskUpdate
+    | PlanningUpdate
+    | StepResult
 )
 
 _NUL = b"\\u0000"

@@ -60,6 +60,8 @@ class Node(msgspec.Struct, kw_only=True):
     reach: ClassVar[str] = ""
     # Layout and notes: never run and say nothing.
     inert: ClassVar[bool] = False
+    # Part of the server's own graphs; no editor offers it.
+    hidden: ClassVar[bool] = False
 
     # Values of inputs that the user added to a node with ``dynamic = True``.
     dynamic_properties: dict[str, Any] = {}

@@ -65,9 +65,10 @@ def slim_metadata(cls: type[Node]) -> dict[str, Any]:
 def all_metadata(
     registry: Iterable[type[Node]], *, slim: bool = False
 ) -> list[dict[str, Any]]:
-    """Return the metadata of all registered classes, by node type."""
+    """Return the metadata of all registered classes that are offered, by node type."""
     describe = slim_metadata if slim else node_metadata
-    return [describe(cls) for cls in sorted(registry, key=lambda cls: cls.node_type)]
+    offered = [cls for cls in registry if not cls.hidden]
+    return [describe(cls) for cls in sorted(offered, key=lambda cls: cls.node_type)]
 
 
 def _property(plan: NodePlan, known: Property) -> dict[str, Any]:
