@@ -21,7 +21,7 @@ from workflows.providers import registry
 from workflows.providers.registry import FAKE, PROVIDERS, ProviderSpec
 
 if TYPE_CHECKING:
-    from workflows.providers.base import ChatProvider
+    from workflows.providers.base import Provider
 
 WORKFLOW_PREFIX = "workflow:"
 _KEY_NAMES = tuple(spec.key_name for spec in PROVIDERS.values() if spec.key_name)
@@ -35,7 +35,7 @@ class Access:
     api_key: str | None = field(repr=False)
     base_url: str
 
-    def connect(self) -> ChatProvider:
+    def connect(self) -> Provider:
         """Return the provider, ready to be called."""
         return registry.make_provider(
             self.spec,

@@ -1,15 +1,22 @@
 """The provider that needs no network."""
 
 import json
+import math
 
 import msgspec
 import pytest
 
 from workflows.providers.base import ProviderError
-from workflows.providers.fake import GREETING, MODELS, FakeProvider
+from workflows.providers.fake import (
+    EMBEDDING_MODELS,
+    GREETING,
+    MODELS,
+    FakeProvider,
+)
 from workflows.providers.messages import (
     ChatRequest,
     Chunk,
+    EmbeddingRequest,
     Message,
     NamedTool,
     TextPart,
@@ -135,11 +142,15 @@ async def test_an_unknown_model_is_named():
 
 async def test_it_lists_what_it_answers_to():
     provider = FakeProvider(api_key=None, base_url="", timeout_s=1)
-    ids = [model.id for model in await provider.models()]
+    kinds = {model.id: model.kind for model in await provider.models()}
 
-    assert ids == list(MODELS)
-    for name in ids:
+    chat = [name for name, kind in kinds.items() if kind == "language"]
+    others = [name for name, kind in kinds.items() if kind == "embedding"]
+    assert (chat, others) == (list(MODELS), list(EMBEDDING_MODELS))
+    for name in chat:
         assert text_of(await answer(name, said("user", "hi")))
+    for name in others:
+        assert (await embed(name, "hi")).vectors
 
 
 def test_parts_survive_the_way_through_json():
@@ -148,3 +159,70 @@ def test_parts_survive_the_way_through_json():
     again = msgspec.json.decode(msgspec.json.encode(message), type=Message)
 
     assert again == message
+
+
+# --- Vectors
+
+
+async def embed(model, *inputs, dimensions=None):
+    provider = FakeProvider(api_key=None, base_url="", timeout_s=1)
+    return await provider.embed(
+        EmbeddingRequest(model=model, inputs=inputs, dimensions=dimensions)
+    )
+
+
+def closeness(one, other):
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("model", ["embedding", "fake/embedding", "fake-embedding"])
+@pytest.mark.parametrize("text", ["", "  ", "!?", "word", "Two words", "\ud800"])
+async def test_a_text_always_has_the_same_unit_vector(model, text):
+    first = await embed(model, text, dimensions=16)
+    second = await embed(model, text, dimensions=16)
+
+    [vector] = first.vectors
+    assert first == second
+    assert len(vector) == 16
+    assert math.isclose(math.hypot(*vector), 1.0)
+
+
+async def test_texts_are_closer_the_more_words_they_share():
+    cats, cat, ships = (
+        await embed("embedding", "the black cat", "The BLACK dog!", "nine ships sailed")
+    ).vectors
+
+    assert len(cats) == 256
+    assert closeness(cats, cat) > 0.6 > closeness(cats, ships) + 0.3
+
+
+async def test_vectors_count_the_tokens_of_their_texts():
+    found = await embed("embedding", "four", "letters.")
+
+    assert found.usage.prompt_tokens == 3
+
+
+async def test_a_script_makes_vectors_fail():
+    limit = {"error": {"status": 429, "message": "slow down", "retry_after_s": 3}}
+
+    with pytest.raises(ProviderError, match="slow down") as caught:
+        await embed("scripted", json.dumps(limit))
+
+    assert (caught.value.status, caught.value.retry_after_s) == (429, 3)
+    assert len((await embed("scripted", json.dumps({"delay_s": 0.01}))).vectors) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "dimensions", "param"),
+    [
+        ("echo", ("a",), None, "model"),
+        ("embedding", ((1, 2),), None, "input"),
+        ("embedding", ("a",), 4097, "dimensions"),
+        ("scripted", ("{",), None, "input"),
+    ],
+)
+async def test_vectors_that_cannot_be_are_refused(model, inputs, dimensions, param):
+    with pytest.raises(ProviderError) as caught:
+        await embed(model, *inputs, dimensions=dimensions)
+
+    assert caught.value.param == param

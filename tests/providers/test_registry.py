@@ -54,6 +54,13 @@ def test_a_known_provider_before_the_slash_counts(model, expected):
         ("gpt-oss-120b", "ollama"),
         ("llama3.2:latest", "ollama"),
         ("gemma-2:9b", "ollama"),
+        ("text-embedding-3-small", "openai"),
+        ("text-embedding-ada-002", "openai"),
+        ("text-embedding-004", "gemini"),
+        ("gemini-embedding-001", "gemini"),
+        ("mistral-embed", "mistral"),
+        ("nomic-embed-text", "ollama"),
+        ("bge-m3", "ollama"),
     ],
 )
 def test_the_form_of_an_id_names_a_provider(model, provider):
@@ -141,4 +148,5 @@ def test_every_provider_of_the_table_can_be_made(provider):
 
     assert callable(made.stream)
     assert callable(made.models)
+    assert callable(made.embed)
     assert spec.key_name is None or spec.key_name in SECRET_NAMES

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         AudioPart,
         ChatRequest,
         Chunk,
+        EmbeddingRequest,
+        Embeddings,
         FilePart,
         FinishReason,
         ImagePart,
@@ -120,6 +122,14 @@ class Adapter:
                     break
             for chunk in reading.finish():
                 yield chunk
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """Refuse; see ``EmbeddingAdapter`` for those that can.
+
+        Raises:
+            ProviderError: always.
+        """
+        raise failures.no_embeddings(self.to)
 
     async def listed(self, path: str, name: str) -> list[Any]:
         """Return the list under ``name`` of the document at ``path``.

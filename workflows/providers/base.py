@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Protocol
 
-from workflows.providers.messages import ChatRequest, Chunk, ModelInfo
+from workflows.providers.messages import (
+    ChatRequest,
+    Chunk,
+    EmbeddingRequest,
+    Embeddings,
+    ModelInfo,
+)
 
 if TYPE_CHECKING:
     from workflows.providers.registry import ProviderSpec
@@ -133,9 +139,29 @@ class ChatProvider(Protocol):
         ...
 
     async def models(self) -> list[ModelInfo]:
-        """Return what the vendor offers this key.
+        """Return what the vendor offers this key, models of every kind.
 
         Raises:
             ProviderError: it does not answer, or cannot list.
         """
         ...
+
+
+class EmbeddingProvider(Protocol):
+    """A vendor's models that turn texts into vectors."""
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """Return a vector for each input.
+
+        Any number of inputs: they are sent in as many calls as the vendor needs, one
+        after the other. What one of them fails with, the whole fails with.
+
+        Raises:
+            ProviderError: the vendor refuses, breaks, is silent, makes no sense or has
+                no such models.
+        """
+        ...
+
+
+class Provider(ChatProvider, EmbeddingProvider, Protocol):
+    """A vendor's models of every kind that this server can call."""

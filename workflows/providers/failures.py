@@ -112,14 +112,30 @@ def wrong_type(to: Endpoint) -> ProviderError:
     return _broken(to, "answers with another content type than its API has", to)
 
 
-def not_taken(to: Endpoint, what: str) -> ProviderError:
+def not_taken(to: Endpoint, what: str, *, param: str = "messages") -> ProviderError:
     """Return the error for a part of the request that the provider has no place for."""
     return ProviderError(
         f"{to.title} does not take {what}.",
         status=400,
         code="unsupported_value",
-        param="messages",
+        param=param,
     )
+
+
+def no_embeddings(to: Endpoint) -> ProviderError:
+    """Return the error for a provider that has no models for vectors."""
+    return ProviderError(
+        f"{to.title} has no embedding models that this server can call; name a model "
+        "of another provider.",
+        status=400,
+        code="unsupported_value",
+        param="model",
+    )
+
+
+def wrong_vectors(to: Endpoint, what: str) -> ProviderError:
+    """Return the error for an answer whose vectors are not those asked for."""
+    return _broken(to, f"answers with {what}", is_transient=False)
 
 
 def translated(error: Exception, to: Endpoint) -> ProviderError:

@@ -5,6 +5,9 @@ For examples, tests and work offline. Model ids:
 - ``fake`` and ``fake-...`` say one sentence
 - ``echo`` says the last message of the user
 - ``scripted`` does what the last message of the user that is a script says
+- ``embedding`` turns texts into unit vectors: each word of a text counts in one of
+  their dimensions, so the more words two texts share, the closer they are. It takes
+  ``scripted`` too, which first waits or fails as its first text says
 
 A script is JSON: one step, or a list with a step for each answer that follows it. A
 step has ``text``, ``reasoning``, ``tool_calls`` (``name``, ``arguments``),
@@ -16,7 +19,11 @@ before it). Behind its last step, and without one, ``scripted`` says the last me
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
+import math
+import re
+from array import array
 from collections.abc import AsyncGenerator, Iterator
 from typing import TYPE_CHECKING
 
@@ -27,12 +34,15 @@ from workflows.providers.messages import (
     CHARACTERS_PER_TOKEN,
     ChatRequest,
     Chunk,
+    EmbeddingRequest,
+    Embeddings,
     FinishReason,
     Message,
     ModelInfo,
     NamedTool,
     ToolCallDelta,
     Usage,
+    Vector,
     estimate_tokens,
 )
 
@@ -42,6 +52,9 @@ if TYPE_CHECKING:
 PIECE = 10
 GREETING = "Hello! This is a fake answer, made without any model."
 MODELS = ("fake", "fake/echo", "fake/scripted")
+EMBEDDING_MODELS = ("fake/embedding",)
+DIMENSIONS = 256
+MAX_DIMENSIONS = 4096
 
 
 class ScriptedCall(msgspec.Struct, frozen=True):
@@ -91,7 +104,10 @@ class FakeProvider:
 
     async def models(self) -> list[ModelInfo]:
         """Return the ids that are worth a line in a list."""
-        return [ModelInfo(id=name) for name in MODELS]
+        chat = [ModelInfo(id=name) for name in MODELS]
+        return chat + [
+            ModelInfo(id=name, kind="embedding") for name in EMBEDDING_MODELS
+        ]
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """Return the answer in pieces.
@@ -115,6 +131,36 @@ class FakeProvider:
             raise _error(step.error)
         yield Chunk(usage=_usage(request, "".join(said)))
 
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """Return a vector for each text.
+
+        Raises:
+            ProviderError: the script says so, or there is no such model.
+        """
+        texts = _texts(request)
+        model = request.model.removeprefix("fake/").removeprefix("fake-")
+        if model == "scripted":
+            await self._perform(_script(texts[0], "input") or [])
+        elif model != "embedding":
+            raise _no_model(request.model, EMBEDDING_MODELS)
+        length = request.dimensions or DIMENSIONS
+        if length > MAX_DIMENSIONS:
+            raise _unsupported("dimensions", f"has at most {MAX_DIMENSIONS} dimensions")
+        vectors = await asyncio.to_thread(
+            lambda: [_vector(text, length) for text in texts]
+        )
+        return Embeddings(
+            vectors, Usage(prompt_tokens=sum(map(estimate_tokens, texts)))
+        )
+
+    async def _perform(self, steps: list[Step]) -> None:
+        """Wait and fail as the first step says."""
+        for step in steps[:1]:
+            if step.delay_s > 0:
+                await self._wait(step.delay_s)
+            if step.error is not None:
+                raise _error(step.error)
+
     async def _wait(self, delay_s: float) -> None:
         await asyncio.sleep(min(delay_s, self._timeout_s))
         if delay_s >= self._timeout_s:
@@ -132,12 +178,39 @@ def _step(request: ChatRequest) -> Step:
         return _scripted(request.messages)
     if model == "fake" or model.startswith("fake-"):
         return Step(text=GREETING)
-    raise ProviderError(
-        f"The fake provider has no model '{model}'; it has {', '.join(MODELS)}.",
+    raise _no_model(model, MODELS)
+
+
+def _no_model(model: str, among: tuple[str, ...]) -> ProviderError:
+    return ProviderError(
+        f"The fake provider has no model '{model}'; it has {', '.join(among)}.",
         status=404,
         code="model_not_found",
         param="model",
     )
+
+
+def _texts(request: EmbeddingRequest) -> list[str]:
+    texts = [text for text in request.inputs if isinstance(text, str)]
+    if len(texts) == len(request.inputs):
+        return texts
+    raise _unsupported("input", "takes no tokens, only texts")
+
+
+def _unsupported(param: str, what: str) -> ProviderError:
+    return ProviderError(
+        f"The fake provider {what}.", status=400, code="unsupported_value", param=param
+    )
+
+
+def _vector(text: str, length: int) -> Vector:
+    """Return a unit vector; a text without words counts as one word."""
+    vector = array("d", bytes(8 * length))
+    for word in re.findall(r"\w+", text.lower()) or [text]:
+        digest = hashlib.blake2b(word.encode(errors="replace"), digest_size=8).digest()
+        vector[int.from_bytes(digest, "big") % length] += 1.0
+    norm = math.hypot(*vector)
+    return array("d", (number / norm for number in vector))
 
 
 def _forced_call(request: ChatRequest) -> Step | None:
@@ -169,7 +242,7 @@ def _scripted(messages: tuple[Message, ...]) -> Step:
     return Step(text=_last_said(messages))
 
 
-def _script(text: str) -> list[Step] | None:
+def _script(text: str, param: str = "messages") -> list[Step] | None:
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:
@@ -179,7 +252,7 @@ def _script(text: str) -> list[Step] | None:
             f"The script of the fake provider is not understood: {error}",
             status=400,
             code=None,
-            param="messages",
+            param=param,
         ) from error
     return steps if isinstance(steps, list) else [steps]
 

@@ -1,4 +1,7 @@
-"""Gemini's ``streamGenerateContent``. See https://ai.google.dev/api/generate-content."""
+"""Gemini's own API: ``streamGenerateContent`` and ``batchEmbedContents``.
+
+See https://ai.google.dev/api/generate-content and https://ai.google.dev/api/embeddings.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ import msgspec
 
 from workflows.providers import failures
 from workflows.providers.adapter import (
-    Adapter,
     Call,
     ToolCalls,
     arguments_of,
@@ -18,6 +20,7 @@ from workflows.providers.adapter import (
     is_language_model,
     schema_of,
 )
+from workflows.providers.embeddings import BatchSize, EmbeddingAdapter, VectorBatch
 from workflows.providers.messages import (
     AudioPart,
     Chunk,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from workflows.providers.http_client import Endpoint
     from workflows.providers.messages import (
         ChatRequest,
+        EmbeddingRequest,
         FinishReason,
         Message,
         Part,
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     )
 
 MAX_STOPS = 5
+MAX_EMBEDDED = 100
 FINISH: dict[str, FinishReason] = {
     "MAX_TOKENS": "length",
     "SAFETY": "content_filter",
@@ -99,10 +104,19 @@ class _Event(msgspec.Struct, rename="camel"):
     error: Any = None
 
 
+class _Embedding(msgspec.Struct):
+    values: list[float]
+
+
+class _Embeddings(msgspec.Struct, rename="camel"):
+    embeddings: list[_Embedding]
+    usage_metadata: _Usage | None = None
+
+
 _EVENT = msgspec.json.Decoder(_Event)
 
 
-class GeminiProvider(Adapter):
+class GeminiProvider(EmbeddingAdapter):
     """Gemini, with a key of Google AI Studio."""
 
     def base_of(self, base_url: str) -> str:
@@ -115,13 +129,38 @@ class GeminiProvider(Adapter):
 
     def call(self, request: ChatRequest) -> Call:
         """Return the request; its path names the model."""
-        model = quote(request.model.removeprefix("models/"), safe="", errors="replace")
-        path = f"/v1beta/models/{model}:streamGenerateContent?alt=sse"
+        path = f"{_path_of(request.model)}:streamGenerateContent?alt=sse"
         return Call(path, request_body(request, self.to))
 
     def reading(self, request: ChatRequest) -> GeminiReading:
         """Return the reader of one answer."""
         return GeminiReading(self.to)
+
+    @property
+    def batch_size(self) -> BatchSize:
+        """How much one call may carry."""
+        return BatchSize(inputs=MAX_EMBEDDED)
+
+    def embedding_call(self, request: EmbeddingRequest) -> Call:
+        """Return a batch: a request for each text, which names the model again."""
+        common: dict[str, Any] = {
+            "model": f"models/{request.model.removeprefix('models/')}"
+        }
+        if request.dimensions is not None:
+            common["outputDimensionality"] = request.dimensions
+        requests = [
+            {**common, "content": {"parts": [{"text": text}]}}
+            for text in request.inputs
+        ]
+        path = f"{_path_of(request.model)}:batchEmbedContents"
+        return Call(path, {"requests": requests})
+
+    def vectors_in(self, document: Any) -> VectorBatch:
+        """Return the vectors of an answer, which seldom says how many tokens."""
+        found = msgspec.convert(document, _Embeddings)
+        usage = found.usage_metadata
+        tokens = usage.prompt_token_count if usage is not None else None
+        return VectorBatch([entry.values for entry in found.embeddings], tokens)
 
     async def models(self) -> list[ModelInfo]:
         """Return the models that generate text.
@@ -186,6 +225,11 @@ class GeminiReading:
             cached_tokens=usage.cached_content_token_count,
             reasoning_tokens=thoughts,
         )
+
+
+def _path_of(model: str) -> str:
+    name = quote(model.removeprefix("models/"), safe="", errors="replace")
+    return f"/v1beta/models/{name}"
 
 
 def request_body(request: ChatRequest, to: Endpoint) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from array import array
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+ModelKind = Literal["language", "embedding", "image", "video", "tts", "asr", "other"]
+Vector: TypeAlias = "array[float]"  # a plain one cannot be written before 3.12
 CHARACTERS_PER_TOKEN = 4
 
 
@@ -171,12 +174,41 @@ class Chunk(msgspec.Struct, frozen=True):
     logprobs: list[dict[str, Any]] | None = None
 
 
+class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Texts to be turned into vectors, of any number.
+
+    ``model`` is the provider's own id. An input is a text, or the numbers of its
+    tokens, which few providers take. ``dimensions``: how long the vectors shall be.
+    """
+
+    model: str
+    inputs: tuple[str | tuple[int, ...], ...]
+    dimensions: int | None = None
+    user: str | None = None
+
+
+class Embeddings(msgspec.Struct, frozen=True):
+    """A vector for each input, in their order, all of one length.
+
+    A vector is an array of doubles (``list(vector)`` where a list is wanted): as lists
+    of numbers the largest answers would take half a gigabyte.
+    """
+
+    vectors: list[Vector]
+    usage: Usage
+
+
 class ModelInfo(msgspec.Struct, frozen=True):
-    """A model that a provider offers. ``created``: Unix seconds, 0 if unknown."""
+    """A model that a provider offers. ``created``: Unix seconds, 0 if unknown.
+
+    ``name`` is what the vendor calls it for people, empty if that is its id.
+    """
 
     id: str
     created: int = 0
     context_tokens: int | None = None
+    kind: ModelKind = "language"
+    name: str = ""
 
 
 def estimate_tokens(text: str) -> int:

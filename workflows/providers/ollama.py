@@ -11,7 +11,6 @@ import msgspec
 
 from workflows.providers import failures
 from workflows.providers.adapter import (
-    Adapter,
     Call,
     ToolCalls,
     arguments_of,
@@ -21,6 +20,7 @@ from workflows.providers.adapter import (
     schema_of,
     unix_seconds,
 )
+from workflows.providers.embeddings import EmbeddingAdapter, VectorBatch
 from workflows.providers.messages import (
     Chunk,
     ImagePart,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from workflows.providers.http_client import Endpoint
     from workflows.providers.messages import (
         ChatRequest,
+        EmbeddingRequest,
         FinishReason,
         Message,
         ToolCallDelta,
@@ -73,10 +74,15 @@ class _Line(msgspec.Struct):
     error: Any = None
 
 
+class _Embeddings(msgspec.Struct):
+    embeddings: list[list[float]]
+    prompt_eval_count: int | None = None
+
+
 _LINE = msgspec.json.Decoder(_Line)
 
 
-class OllamaProvider(Adapter):
+class OllamaProvider(EmbeddingAdapter):
     """Models on this machine or another one."""
 
     parser = JsonLines
@@ -93,6 +99,18 @@ class OllamaProvider(Adapter):
     def reading(self, request: ChatRequest) -> OllamaReading:
         """Return the reader of one answer."""
         return OllamaReading(self.to)
+
+    def embedding_call(self, request: EmbeddingRequest) -> Call:
+        """Return a batch as ``/api/embed`` takes it."""
+        body: dict[str, Any] = {"model": request.model, "input": request.inputs}
+        if request.dimensions is not None:
+            body["dimensions"] = request.dimensions
+        return Call("/api/embed", body)
+
+    def vectors_in(self, document: Any) -> VectorBatch:
+        """Return the vectors of an answer."""
+        found = msgspec.convert(document, _Embeddings)
+        return VectorBatch(found.embeddings, found.prompt_eval_count)
 
     async def models(self) -> list[ModelInfo]:
         """Return the models that have been pulled.

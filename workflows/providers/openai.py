@@ -1,21 +1,24 @@
-"""Chat completions, the wire format of OpenAI and of most other servers.
+"""Chat completions and embeddings, the wire of OpenAI and of most other servers.
 
-See https://platform.openai.com/docs/api-reference/chat. What the others leave out or
-call by another name is in ``DIALECTS``; how answers are read, in ``openai_answers``.
+See https://platform.openai.com/docs/api-reference/chat and .../embeddings there. What
+the others leave out or call by another name is in ``DIALECTS``; how answers are read,
+in ``openai_answers``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from workflows.providers import failures
 from workflows.providers.adapter import (
-    Adapter,
     Call,
     encoded,
     is_language_model,
     schema_of,
 )
+from workflows.providers.embeddings import BatchSize, EmbeddingAdapter, VectorBatch
 from workflows.providers.messages import (
     AudioPart,
     FilePart,
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
     from workflows.providers.messages import (
         ChatRequest,
+        EmbeddingRequest,
         Message,
         Part,
         ResponseFormat,
@@ -64,6 +68,20 @@ EXTRAS = (
 )
 
 
+class _Embedding(msgspec.Struct):
+    embedding: list[float] | str
+    index: int | None = None
+
+
+class _EmbeddingUsage(msgspec.Struct):
+    prompt_tokens: int | None = None
+
+
+class _EmbeddingList(msgspec.Struct):
+    data: list[_Embedding]
+    usage: _EmbeddingUsage | None = None
+
+
 class Dialect(NamedTuple):
     """How a server's requests differ from the common ones."""
 
@@ -75,6 +93,9 @@ class Dialect(NamedTuple):
     lacks: frozenset[str] = frozenset({"verbosity"})
     extras: tuple[str, ...] = ("user",)
     adds_version: bool = False  # an address without a path means the one with /v1
+    dimensions: str = "dimensions"
+    packs_vectors: bool = False  # answers with vectors in base64 where asked to
+    batch: BatchSize = BatchSize()
 
 
 LOCAL = Dialect(adds_version=True)
@@ -84,6 +105,8 @@ DIALECTS = {
         has_developer=True,
         lacks=frozenset(),
         extras=EXTRAS,
+        packs_vectors=True,
+        batch=BatchSize(inputs=512),
     ),
     "openrouter": Dialect(lacks=frozenset(), extras=EXTRAS),
     "mistral": Dialect(
@@ -101,6 +124,8 @@ DIALECTS = {
             }
         ),
         extras=(),
+        dimensions="output_dimension",
+        batch=BatchSize(tokens=8_000),  # 16,384 by its own count
     ),
     "groq": Dialect(
         lacks=frozenset({"logit_bias", "logprobs", "top_logprobs", "verbosity"})
@@ -116,8 +141,10 @@ DIALECTS = {
 }
 
 
-class OpenAIProvider(Adapter):
+class OpenAIProvider(EmbeddingAdapter):
     """OpenAI, and every server that speaks as it does."""
+
+    takes_tokens = True
 
     @property
     def dialect(self) -> Dialect:
@@ -137,6 +164,25 @@ class OpenAIProvider(Adapter):
     def reading(self, request: ChatRequest) -> OpenAIReading:
         """Return the reader of one answer."""
         return OpenAIReading(self.to)
+
+    @property
+    def batch_size(self) -> BatchSize:
+        """How much one call of this server may carry."""
+        return self.dialect.batch
+
+    def embedding_call(self, request: EmbeddingRequest) -> Call:
+        """Return a batch as ``/embeddings`` takes it."""
+        return Call("/embeddings", embedding_body(request, self.dialect))
+
+    def vectors_in(self, document: Any) -> VectorBatch:
+        """Return the vectors of an answer in the order of their inputs."""
+        found = msgspec.convert(document, _EmbeddingList)
+        entries = sorted(found.data, key=lambda entry: entry.index or 0)
+        numbers = [entry.index for entry in entries if entry.index is not None]
+        if numbers and numbers != list(range(len(entries))):
+            raise msgspec.ValidationError("the vectors are not numbered from 0")
+        tokens = found.usage.prompt_tokens if found.usage else None
+        return VectorBatch([entry.embedding for entry in entries], tokens)
 
     async def models(self) -> list[ModelInfo]:
         """Return the language models that the server lists.
@@ -178,6 +224,18 @@ def request_body(request: ChatRequest, dialect: Dialect) -> dict[str, Any]:
         for name, value in body.items()
         if value is not None and name not in dialect.lacks
     }
+
+
+def embedding_body(request: EmbeddingRequest, dialect: Dialect) -> dict[str, Any]:
+    """Return the JSON object of a request for vectors."""
+    body = {
+        "model": request.model,
+        "input": request.inputs,
+        dialect.dimensions: request.dimensions,
+        "encoding_format": "base64" if dialect.packs_vectors else None,
+        "user": request.user if "user" in dialect.extras else None,
+    }
+    return {name: value for name, value in body.items() if value is not None}
 
 
 def _message(message: Message, dialect: Dialect) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from workflows.providers.base import ChatProvider
+    from workflows.providers.base import Provider
 
 FAKE = "fake"
 _ADAPTERS = "workflows.providers"
@@ -20,7 +20,8 @@ class ProviderSpec(NamedTuple):
 
     ``path`` is ``module:class``, imported on first use. ``key_name`` is the secret
     that holds its key; one without needs none, and counts as configured where
-    ``base_url`` or the setting ``base_url_setting`` names an address.
+    ``base_url`` or the setting ``base_url_setting`` names an address. ``embeds``: it
+    has models for vectors, and an API for them that its adapter speaks.
     """
 
     id: str
@@ -29,6 +30,7 @@ class ProviderSpec(NamedTuple):
     key_name: str | None
     base_url: str
     base_url_setting: str
+    embeds: bool = True
 
 
 PROVIDERS: dict[str, ProviderSpec] = {
@@ -49,6 +51,7 @@ PROVIDERS: dict[str, ProviderSpec] = {
             "ANTHROPIC_API_KEY",
             "https://api.anthropic.com",
             "ANTHROPIC_BASE_URL",
+            embeds=False,
         ),
         ProviderSpec(
             "gemini",
@@ -81,6 +84,7 @@ PROVIDERS: dict[str, ProviderSpec] = {
             "GROQ_API_KEY",
             "https://api.groq.com/openai/v1",
             "GROQ_BASE_URL",
+            embeds=False,
         ),
         ProviderSpec(
             "openrouter",
@@ -105,6 +109,7 @@ PROVIDERS: dict[str, ProviderSpec] = {
             "CEREBRAS_API_KEY",
             "https://api.cerebras.ai/v1",
             "CEREBRAS_BASE_URL",
+            embeds=False,
         ),
         ProviderSpec(
             "deepseek",
@@ -113,6 +118,7 @@ PROVIDERS: dict[str, ProviderSpec] = {
             "DEEPSEEK_API_KEY",
             "https://api.deepseek.com",
             "DEEPSEEK_BASE_URL",
+            embeds=False,
         ),
         ProviderSpec(
             "huggingface",
@@ -121,6 +127,7 @@ PROVIDERS: dict[str, ProviderSpec] = {
             "HF_TOKEN",
             "https://router.huggingface.co/v1",
             "HUGGINGFACE_BASE_URL",
+            embeds=False,
         ),
         ProviderSpec(
             "minimax",
@@ -129,6 +136,7 @@ PROVIDERS: dict[str, ProviderSpec] = {
             "MINIMAX_API_KEY",
             "https://api.minimax.io/v1",
             "MINIMAX_BASE_URL",
+            embeds=False,
         ),
         ProviderSpec(
             "zhipu",
@@ -150,10 +158,19 @@ BASE_URL_SETTINGS = tuple(
 
 _PREFIXES = (
     (re.compile(r"gpt-(?!oss)|chatgpt-|o[134](?:-|\Z)"), "openai"),
+    (re.compile(r"text-embedding-(?!00\d)"), "openai"),
+    (re.compile(r"text-embedding-00\d|embedding-001"), "gemini"),
     (re.compile(r"claude-"), "anthropic"),
     (re.compile(r"(?:gemini|gemma)-[^:]*\Z"), "gemini"),
     (re.compile(r"(?:mistral|codestral|magistral)-"), "mistral"),
     (re.compile(r"fake(?:-|\Z)"), FAKE),
+    (
+        re.compile(
+            "nomic-embed-|mxbai-embed-|snowflake-arctic-embed|all-minilm|bge-"
+            "|embeddinggemma"
+        ),
+        "ollama",
+    ),
 )
 
 
@@ -200,11 +217,11 @@ def by_form(model: str, *, is_on: Callable[[str], bool]) -> Target | None:
 
 def make_provider(
     spec: ProviderSpec, *, api_key: str | None, base_url: str, timeout_s: float
-) -> ChatProvider:
+) -> Provider:
     """Return a provider at an address; its module is imported here."""
     module, _, name = spec.path.partition(":")
     provider_class = getattr(import_module(module), name)
-    provider: ChatProvider = provider_class(
+    provider: Provider = provider_class(
         api_key=api_key,
         base_url=base_url or spec.base_url,
         timeout_s=timeout_s,
