@@ -250,6 +250,7 @@ FAKE_PROVIDER_CHOSEN: bool | None = env.bool(
     "NODETOOL_ENABLE_FAKE_PROVIDER",
     default=env.bool("NODETOOL_MOCK_MODE", default=None),
 )
+EGRESS_ALLOW_PRIVATE = env.bool("EGRESS_ALLOW_PRIVATE", default=False)
 
 # --- Limits (0 turns one off)
 MAX_BODY_BYTES = env.whole("MAX_BODY_BYTES", default=10 * 1024**2)
