@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nodetool_site.lib.errors import BadRequest, NotFound
 
 
@@ -36,3 +38,14 @@ class ProviderNotConfigured(BadRequest):
             else f"Set {name} in the server's environment."
         )
         super().__init__(f"{provider} is not configured: {name} is missing. {cure}")
+
+
+class AmbiguousTextInput(BadRequest):
+    """A workflow has several inputs that could take what the user says."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        listed = ", ".join(f"'{name[:50]}'" for name in names[:5])
+        super().__init__(
+            f"The workflow has several inputs for a text ({listed}). Name the one that "
+            "takes the message 'message'."
+        )
