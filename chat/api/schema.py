@@ -69,6 +69,23 @@ COMPLETION = object_of(
         ),
     }
 )
+EMBEDDING_REQUEST = object_of(
+    {"input": ANY, "model": TEXT},
+    {
+        "dimensions": optional(WHOLE),
+        "encoding_format": optional({"type": "string", "enum": ["float", "base64"]}),
+        "provider": optional(TEXT),
+        "user": optional(TEXT),
+    },
+)
+EMBEDDINGS = object_of(
+    {
+        "object": TEXT,
+        "data": array_of(object_of({"object": TEXT, "index": WHOLE, "embedding": ANY})),
+        "model": TEXT,
+        "usage": object_of({"prompt_tokens": WHOLE, "total_tokens": WHOLE}),
+    }
+)
 MODEL = object_of({"id": TEXT, "object": TEXT, "created": WHOLE, "owned_by": TEXT})
 
 
@@ -77,7 +94,13 @@ def _failures(*codes: int) -> dict[object, Json]:
 
 
 VIEWS: dict[str, Json] = {
-    "ChatCompletions": {
+    "embedding_views.EmbeddingCollection": {
+        "post": extend_schema(
+            request={"application/json": EMBEDDING_REQUEST},
+            responses={200: EMBEDDINGS, **_failures(404, 413, 415, 500, 502, 504)},
+        )
+    },
+    "views.ChatCompletions": {
         "post": extend_schema(
             request={"application/json": REQUEST},
             responses={
@@ -87,7 +110,7 @@ VIEWS: dict[str, Json] = {
             },
         )
     },
-    "ModelCollection": {
+    "views.ModelCollection": {
         "get": extend_schema(
             responses={
                 200: object_of({"object": TEXT, "data": array_of(MODEL)}),
@@ -95,8 +118,8 @@ VIEWS: dict[str, Json] = {
             }
         )
     },
-    "ModelDetail": {
+    "views.ModelDetail": {
         "get": extend_schema(responses={200: MODEL, **_failures(404)}),
     },
 }
-describe_views("chat.openai_api.views", VIEWS)
+describe_views("chat.openai_api", VIEWS)

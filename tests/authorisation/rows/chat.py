@@ -28,6 +28,12 @@ ROWS = [
         is_stream=True,
         **FOR_ALL,
     ),
+    Row(
+        "POST",
+        "v1/embeddings",
+        body={"model": "fake/embedding", "input": "hi"},
+        **FOR_ALL,
+    ),
     Row("GET", "v1/models", **FOR_ALL),
     Row("GET", "v1/models/<model_id>", of=fake_model, **FOR_ALL),
 ]
