@@ -35,16 +35,16 @@ class Catalog:
     """The models of one provider. ``can_list``: it has lists, as far as is known."""
 
     models: list[ModelInfo] = field(default_factory=list)
+    ids: frozenset[str] = frozenset()
     can_list: bool = True
     is_known: bool = False
     due_at: float = 0.0
     asked_at: float = 0.0
     asking: asyncio.Task[None] | None = None
 
-    @property
-    def ids(self) -> set[str]:
-        """The ids of the models."""
-        return {model.id for model in self.models}
+    def take(self, models: list[ModelInfo]) -> None:
+        """Remember these models from now on."""
+        self.models, self.ids = models, frozenset(model.id for model in models)
 
 
 class Catalogs:
@@ -73,6 +73,11 @@ class Catalogs:
             await asyncio.wait([task for task, _ in waiting], timeout=left)
         return {name: catalog for name, catalog in found.items() if catalog.is_known}
 
+    def has(self, access: Access, model: str) -> bool:
+        """Tell whether this provider is known to offer a model, without waiting."""
+        catalog = self._asked(access)
+        return catalog.is_known and model in catalog.ids
+
     def _asked(self, access: Access) -> Catalog:
         """Return what is remembered; ask anew where that is too old."""
         secret = hashlib.sha256((access.api_key or "").encode()).hexdigest()
@@ -94,14 +99,14 @@ async def _ask(access: Access, catalog: Catalog) -> None:
 
     wait_s = RETRY_S
     try:
-        catalog.models = await access.connect().models()
+        catalog.take(await access.connect().models())
         catalog.can_list, catalog.is_known = True, True
         wait_s = FRESH_S
     except ProviderError as error:
         # Without such a route it cannot list; any other failure may pass.
         catalog.can_list = error.status not in (400, 404)
         catalog.is_known = not catalog.can_list
-        catalog.models = []
+        catalog.take([])
         logger.info("models of %s: %s", access.spec.id, redact(error.message))
     except Exception:
         catalog.is_known = False

@@ -78,6 +78,14 @@ async def find(owner_id: str, model: str, *, provider: str | None = None) -> Fou
     target = registry.split_id(model)
     if target is not None and is_on(target.spec.id):
         return Found(await _access_of(owner_id, target.spec), target.model)
+    access = await _default_access(owner_id)
+    if access is not None and catalogs().has(access, model):
+        return Found(access, model)
+    return await _search(owner_id, model)
+
+
+async def _search(owner_id: str, model: str) -> Found:
+    """Return where an id leads that is not known to be the default provider's."""
     keys = await _keys(owner_id, _KEY_NAMES)
     lists = await catalogs().get(_configured(keys), may_be_old=True)
     ids = {name: catalog.ids for name, catalog in lists.items()}
@@ -95,6 +103,17 @@ async def list_models(owner_id: str) -> dict[str, Catalog]:
     """Return what the caller's providers offer; the default one comes first."""
     keys = await _keys(owner_id, _KEY_NAMES)
     return await catalogs().get(_configured(keys))
+
+
+async def _default_access(owner_id: str) -> Access | None:
+    """Return how a caller reaches the default provider, if at all."""
+    spec = PROVIDERS[settings.CHAT_PROVIDER]
+    if not is_on(spec.id):
+        return None
+    try:
+        return await _access_of(owner_id, spec)
+    except ProviderNotConfigured:
+        return None
 
 
 async def _access_of(owner_id: str, spec: ProviderSpec) -> Access:

@@ -32,6 +32,11 @@ MAX_SECRETS = 1_000
 USE_INTERVAL = timedelta(minutes=1)
 PAGE = 100
 MAX_PASSES = 20
+# In front of each call of a provider, where the ORM's own way costs half a millisecond.
+_SEALED = (
+    'SELECT id, "key", owner_id, key_id, ciphertext, last_used_at FROM storage_secret'
+    ' WHERE owner_id = %s AND "key" IN ({})'
+)
 _NAME = re.compile(NAME_PATTERN, re.ASCII)
 
 
@@ -104,7 +109,10 @@ def reveal_secrets(owner_id: str, keys: Collection[str]) -> dict[str, str]:
     Raises:
         MasterKeyError: one is there and does not open.
     """
-    rows = list(Secret.objects.filter(owner_id=owner_id, key__in=keys))
+    if not keys:
+        return {}
+    places = ", ".join(["%s"] * len(keys))
+    rows = list(Secret.objects.raw(_SEALED.format(places), [owner_id, *keys]))
     if not rows:
         return {}
     ring = reading_ring()

@@ -95,7 +95,9 @@ class Generation:
         answers: Sequence[AsyncGenerator[Chunk, None]],
         request: ChatRequest,
     ) -> None:
-        self._items: asyncio.Queue[Item] = asyncio.Queue(WAITING_CHUNKS)
+        self._items: list[Item] = []
+        self._has_come = asyncio.Event()
+        self._has_room = asyncio.Event()
         self.calls = [Call(index, request) for index in range(len(answers))]
         loop = asyncio.get_running_loop()
         self._tasks = [
@@ -105,12 +107,13 @@ class Generation:
 
     async def next(self, timeout_s: float | None = None) -> list[Item]:
         """Return all that is there, at least one; nothing if it takes too long."""
-        items: list[Item] = []
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                items.append(await self._items.get())
-        while items and not self._items.empty():
-            items.append(self._items.get_nowait())
+        if not self._items:
+            self._has_come.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await self._has_come.wait()
+        items, self._items = self._items, []
+        self._has_room.set()
         return items
 
     def cut(self, call: Call) -> None:
@@ -120,21 +123,27 @@ class Generation:
     def fail(self, error: Exception) -> None:
         """End what still runs, and tell the reader why."""
         self.close()
-        if self._items.full():
-            self._items.get_nowait()
-        self._items.put_nowait((self.calls[0], error))
+        self._put((self.calls[0], error))
 
     def close(self) -> None:
         """End what still runs."""
         for task in self._tasks:
             task.cancel()
 
+    def _put(self, item: Item) -> None:
+        self._items.append(item)
+        self._has_come.set()
+
     async def _pump(self, call: Call, answer: AsyncGenerator[Chunk, None]) -> None:
+        """Take what comes in one batch without leaving the task, up to the bound."""
         try:
             async with aclosing(answer):
                 async for chunk in answer:
-                    await self._items.put((call, chunk))
+                    self._put((call, chunk))
+                    if len(self._items) >= WAITING_CHUNKS:
+                        self._has_room.clear()
+                        await self._has_room.wait()
         except Exception as error:  # noqa: BLE001 - told to whoever reads
-            await self._items.put((call, error))
+            self._put((call, error))
         else:
-            await self._items.put((call, None))
+            self._put((call, None))

@@ -29,6 +29,9 @@ from workflows.providers.messages import Chunk, FinishReason, ToolCallDelta
 
 GRACE_S = 20.0
 """How long a stream may go on in a server that stops; it closes connections later."""
+CONTENT = b'"content":'
+EMPTY_CONTENT = CONTENT + b'""'
+"""No string can hold this: its quotes would be escaped."""
 
 
 class CompletionStream:
@@ -51,7 +54,8 @@ class CompletionStream:
         self._head = head
         self._wants_usage = wants_usage
         self._first: list[Item] = []
-        self._begun: set[int] = set()
+        # By choice: the event of a text, encoded but for the text.
+        self._around_text: dict[int, tuple[bytes, bytes]] = {}
         self._left = len(generation.calls)
         self._deadline: asyncio.TimerHandle | None = None
         stopping.add_listener(self._set_deadline)
@@ -117,27 +121,37 @@ class CompletionStream:
 
     def _add(self, pieces: list[bytes], call: Call, chunk: Chunk) -> None:
         text = call.take(chunk)
-        if call.index not in self._begun:
-            self._begun.add(call.index)
-            pieces.append(self._event(call, Delta(role="assistant", content="")))
-        if not (text or chunk.reasoning or chunk.tool_calls):
-            return
-        delta = Delta(
-            content=text or UNSET,
-            reasoning_content=chunk.reasoning or UNSET,
-            tool_calls=[_call_piece(c) for c in chunk.tool_calls] or UNSET,
-        )
-        pieces.append(self._event(call, delta, logprobs=chunk.logprobs))
+        if call.index not in self._around_text:
+            self._begin(pieces, call)
+        if chunk.reasoning or chunk.tool_calls or (text and chunk.logprobs):
+            delta = Delta(
+                content=text or UNSET,
+                reasoning_content=chunk.reasoning or UNSET,
+                tool_calls=[_call_piece(c) for c in chunk.tool_calls] or UNSET,
+            )
+            pieces.append(self._event(call, delta, logprobs=chunk.logprobs))
+        elif text:
+            pieces.append(self._text_event(call, text))
+
+    def _begin(self, pieces: list[bytes], call: Call) -> None:
+        """Add a choice's first event, and prepare those that say text alone."""
+        pieces.append(self._event(call, Delta(role="assistant", content="")))
+        event = self._event(call, Delta(content=""))
+        before, after = event.split(EMPTY_CONTENT)
+        self._around_text[call.index] = before + CONTENT, after
 
     def _finish(self, pieces: list[bytes], call: Call) -> None:
         self._left -= 1
         rest, reason = call.end()
-        if call.index not in self._begun:
-            self._begun.add(call.index)
-            pieces.append(self._event(call, Delta(role="assistant", content="")))
+        if call.index not in self._around_text:
+            self._begin(pieces, call)
         if rest:
-            pieces.append(self._event(call, Delta(content=rest)))
+            pieces.append(self._text_event(call, rest))
         pieces.append(self._event(call, Delta(), finish_reason=reason))
+
+    def _text_event(self, call: Call, text: str) -> bytes:
+        before, after = self._around_text[call.index]
+        return before + sse.one_line_each(encode(text)) + after
 
     def _event(
         self,

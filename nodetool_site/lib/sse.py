@@ -31,6 +31,8 @@ def retry(milliseconds: int) -> bytes:
 
 def one_line_each(data: bytes) -> bytes:
     """Write as escapes what some clients take for the end of a line (E-10)."""
+    if data.isascii():  # nearly always, and ten times as quick as to look for each
+        return data
     for end, escape in _LINE_ENDS:
         if end in data:
             data = data.replace(end, escape)

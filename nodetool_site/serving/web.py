@@ -256,11 +256,8 @@ class Request(WebRequest):  # type: ignore[misc] # Daphne is untyped
             body = b""
         elif self.chunked and body:
             body = _chunk(body)
-        transport = self.channel.transport
-        if body and more:
-            transport.write(body)
-        elif body:
-            transport.write_now(body)
+        if body:
+            self.channel.transport.write_now(body)
         if not more:
             self.finish()
 

@@ -134,6 +134,34 @@ async def test_a_callers_own_key_wins_over_the_servers(vendors):
         await providers.find("1", "groq/x")
 
 
+async def test_a_known_model_of_the_default_provider_costs_one_key(
+    vendors, settings, monkeypatch
+):
+    settings.CHAT_PROVIDER = "openai"
+    vendors.lists = {"openai": ["gpt-4o"], "groq": ["llama"]}
+    for name in ("OPENAI_API_KEY", "GROQ_API_KEY"):
+        await providers.db(vault.set_secret, "1", name, f"{name}-old")
+    await providers.find("1", "gpt-4o")  # from now on the lists are known
+    opened = []
+
+    def reveal_secrets(owner_id, names):
+        opened.extend(names)
+        return vault.reveal_secrets(owner_id, names)
+
+    monkeypatch.setattr(providers, "reveal_secrets", reveal_secrets)
+
+    found = await providers.find("1", "gpt-4o")
+    assert (found.access.spec.id, opened) == ("openai", ["OPENAI_API_KEY"])
+    assert await lead("llama") == ("groq", "llama")
+    # Whoever changed it: what is stored counts at the next request.
+    await providers.db(vault.set_secret, "1", "OPENAI_API_KEY", "changed-key")
+    found = await providers.find("1", "gpt-4o")
+    assert found.access.api_key == "changed-key"
+    await providers.db(vault.delete_secret, "1", "OPENAI_API_KEY")
+    found = await providers.find("1", "gpt-4o")
+    assert found.access.api_key == "sk-server"
+
+
 async def test_an_address_is_the_settings(vendors, settings):
     with pytest.raises(ProviderNotConfigured, match="VLLM_BASE_URL"):
         await providers.find("1", "vllm/x")
