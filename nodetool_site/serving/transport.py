@@ -70,7 +70,8 @@ class Connection(tcp.Server):  # type: ignore[misc] # Twisted's mixins
         """Send at once what the socket takes; keep the rest for later.
 
         ``write`` waits for the next turn of the loop and sends in one piece what came
-        until then: right for many small writes, a detour for a whole answer.
+        until then: right for many small writes, a detour for whole answers and for
+        streams, whose makers join what there is.
         """
         if self.pending_bytes == 0 and self.connected and not self.disconnecting:
             sent = self.writeSomeData(data)
