@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 from django.apps import AppConfig
@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core import checks
 
 from nodetool_site.lib.hosts import OPEN_PROVIDERS, is_loopback
-from nodetool_site.lib.modes import HARDENED, PUBLIC
+from nodetool_site.lib.modes import CHAT_SERVER, CLOSED, HARDENED, PUBLIC
 from nodetool_site.lib.surfaces import is_on
 from storage.crypto import HOW_TO_MAKE_ONE, key_problem
 from storage.static_token import MIN_LENGTH
@@ -90,7 +90,8 @@ def process_problems() -> Iterable[Problem]:
     if settings.DEBUG and (settings.IS_PRODUCTION or settings.SERVER_MODE in HARDENED):
         yield (
             "nodetool.E004",
-            f"DEBUG is on with {_place()}: error answers would show source code",
+            f"DEBUG is on with {_place(HARDENED)}: "
+            "error answers would show source code",
             "unset DEBUG",
         )
 
@@ -99,10 +100,12 @@ def listening_problems(host: str, *, may_be_open: bool) -> Iterable[Problem]:
     """Yield what forbids to listen on ``host``, which only a server knows."""
     is_open = settings.AUTH_PROVIDER in OPEN_PROVIDERS
     if is_open and not may_be_open and not is_loopback(host):
+        is_chat_server = settings.SERVER_MODE == CHAT_SERVER
+        way_out = "" if is_chat_server else ", or say --allow-unauthenticated"
         yield (
             "nodetool.E012",
             f"AUTH_PROVIDER={settings.AUTH_PROVIDER} on {host} would let anybody in",
-            "choose static or multi_user, or say --allow-unauthenticated",
+            f"choose static or multi_user{way_out}",
         )
 
 
@@ -147,10 +150,10 @@ def _provider_problems() -> Iterable[Problem]:
             f"Public mode needs AUTH_PROVIDER=supabase, not {provider}",
             "set it with SUPABASE_URL and SUPABASE_KEY, or use --mode private",
         )
-    if provider in OPEN_PROVIDERS and (settings.IS_PRODUCTION or mode in HARDENED):
+    if provider in OPEN_PROVIDERS and (settings.IS_PRODUCTION or mode in CLOSED):
         yield (
             "nodetool.E006",
-            f"AUTH_PROVIDER={provider} with {_place()} would let anybody in",
+            f"AUTH_PROVIDER={provider} with {_place(CLOSED)} would let anybody in",
             "set AUTH_PROVIDER to static, multi_user or supabase",
         )
     missing = [
@@ -164,10 +167,10 @@ def _provider_problems() -> Iterable[Problem]:
         )
 
 
-def _place() -> str:
-    """Name what asks for more care than a desktop."""
+def _place(careful: Container[str]) -> str:
+    """Name what asks for more care than a desktop: a careful mode, or production."""
     mode = settings.SERVER_MODE
-    return f"{mode} mode" if mode in HARDENED else "ENV=production"
+    return f"{mode} mode" if mode in careful else "ENV=production"
 
 
 def _is_sample(key: str) -> bool:

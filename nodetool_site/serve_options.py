@@ -39,10 +39,8 @@ def port_number(text: str) -> int:
 
 def add_options(parser: CommandParser) -> None:
     """Declare the options."""
-    parser.add_argument("--host", default=settings.HOST)
-    parser.add_argument("--port", type=port_number, default=settings.PORT)
+    add_common_options(parser)
     add_mode_options(parser)
-    parser.add_argument("--auth-provider", choices=PROVIDERS)
     parser.add_argument("--reload", action="store_true", help="for development")
     parser.add_argument("--static-folder", type=Path, metavar="FOLDER")
     for surface in SURFACES:
@@ -64,7 +62,6 @@ def add_options(parser: CommandParser) -> None:
         help="let anybody in who reaches the address",
     )
     parser.add_argument("--migrate", action="store_true", help="apply migrations")
-    parser.add_argument("-v", "--verbose", action="store_true", help="debug log")
     for flag in IGNORED_FLAGS:
         parser.add_argument(
             flag, action="append_const", const=flag, dest="ignored", help="no effect"
@@ -73,6 +70,14 @@ def add_options(parser: CommandParser) -> None:
         parser.add_argument(
             option, action=_Ignored, dest="ignored", help="no effect", metavar="VALUE"
         )
+
+
+def add_common_options(parser: CommandParser) -> None:
+    """Declare what every command that serves takes."""
+    parser.add_argument("--host", default=settings.HOST)
+    parser.add_argument("--port", type=port_number, default=settings.PORT)
+    parser.add_argument("--auth-provider", choices=PROVIDERS)
+    parser.add_argument("-v", "--verbose", action="store_true", help="debug log")
 
 
 def add_mode_options(parser: CommandParser) -> None:
@@ -98,7 +103,7 @@ def apply_options(options: dict[str, Any]) -> None:
         CommandError: the server must not start like this.
     """
     apply_mode(options)
-    _apply_authentication(options)
+    apply_authentication(options)
     _apply_worker(options)
     settings.DISABLED_SURFACES = frozenset(s for s in SURFACES if not options[s])
     folder: Path | None = options["static_folder"]
@@ -136,8 +141,8 @@ def refuse_problems(*groups: Iterable[Problem]) -> None:
         raise CommandError(f"{problem}; {cure}")
 
 
-def _apply_authentication(options: dict[str, Any]) -> None:
-    """Choose the provider and the names served, where nobody has."""
+def apply_authentication(options: dict[str, Any]) -> None:
+    """Choose the provider and the names served, where nobody has, for the mode."""
     host = settings.HOST = options["host"]
     chosen = options["auth_provider"] or settings.AUTH_PROVIDER_CHOSEN
     settings.AUTH_PROVIDER = chosen or modes.default_provider(

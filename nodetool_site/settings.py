@@ -238,7 +238,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 
 # --- Models and chat
 CHAT_PROVIDER = env.choice("CHAT_PROVIDER", default="ollama", among=tuple(PROVIDERS))
-DEFAULT_MODEL = env.str("DEFAULT_MODEL", default="llama3.2:latest")
+DEFAULT_MODEL_CHOSEN = env.str("DEFAULT_MODEL", default="")
+DEFAULT_MODEL = DEFAULT_MODEL_CHOSEN or "llama3.2:latest"
+SERVER_TOOLS: tuple[str, ...] = tuple(env.words("NODETOOL_TOOLS", default=[]))
+CHAT_SERVER_WORKFLOWS: tuple[str, ...] = ()  # ids: ``chat-server --workflow``
 # What a run gets to reach models: chat stands above jobs, so it is named here.
 RUN_MODELS = "chat.run_ports.RunModels"
 PROVIDER_TIMEOUT = env.whole("PROVIDER_TIMEOUT", default=60) or 60

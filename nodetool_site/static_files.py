@@ -9,6 +9,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from nodetool_site.lib import surfaces
+
 
 class StaticFilesMiddleware:
     """Serves ``/static/``, and a front end's folder at ``/`` where one is configured.
@@ -31,9 +33,8 @@ class StaticFilesMiddleware:
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Serve a file, or go on."""
         path = request.path_info
-        if settings.WHITENOISE_ROOT is None and not path.startswith(
-            settings.STATIC_URL
-        ):
+        is_static = path.startswith(settings.STATIC_URL) and surfaces.is_on("static")
+        if settings.WHITENOISE_ROOT is None and not is_static:
             return await self.get_response(request)
         if self._files is None:
             async with self._lock:

@@ -181,11 +181,20 @@ def describe_error(error: Exception, *, data: Any = None) -> ErrorAnswer:
     if isinstance(error, ApplicationError):
         return _describe_application_error(error)
     if isinstance(error, exceptions.ValidationError):
-        problems = list(_problems(error.detail, ("body",), data))
+        problems = validation_problems(error, data=data)
         return _describe_application_error(ValidationFailed(problems))
     if isinstance(error, exceptions.APIException):
         return _describe_framework_error(error)
     return _describe_application_error(_translate(error))
+
+
+def validation_problems(error: Exception, *, data: Any = None) -> list[Any]:
+    """Return what ``problem`` made for each wrong field; none for other errors."""
+    if isinstance(error, ValidationFailed):
+        return list(error.problems)
+    if isinstance(error, exceptions.ValidationError):
+        return list(_problems(error.detail, ("body",), data))
+    return []
 
 
 def error_response(error: Exception, *, data: Any = None) -> HttpResponse:

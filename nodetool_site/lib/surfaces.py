@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-from nodetool_site.lib.modes import DESKTOP, MODES, PRIVATE
+from nodetool_site.lib.modes import CLOSED, DESKTOP, MODES, PRIVATE, SERVE_MODES
 
 STORAGE_PREFIX = "/storage/"
 ADMIN_PREFIX = "/admin/"
@@ -18,10 +18,13 @@ PAGE_PREFIXES = (ADMIN_PREFIX, "/static/", STORAGE_PREFIX)
 PAGES = frozenset(
     {"/", "/admin", *SIGN_IN_AND_OUT, *(f"{path}/" for path in SIGN_IN_AND_OUT)}
 )
-PUBLIC = frozenset({"/health", "/ping", "/api/health", "/ready"})
+LIVENESS = ("/health", "/ping")
+READINESS = ("/api/health", "/ready")
+PUBLIC = frozenset({*LIVENESS, *READINESS})
 PUBLIC_WORKFLOWS = "/api/workflows/public"
 
 _ALL = frozenset(MODES)
+_SERVE = frozenset(SERVE_MODES)
 _DESKTOP = frozenset({DESKTOP})
 
 
@@ -31,20 +34,21 @@ class Surface(NamedTuple):
     ``paths`` are whole segments that a path begins with; the longest of all surfaces
     counts. One without paths is a feature that code asks for by its name. ``switch``
     is the word of ``serve --disable-...``. In the other modes a path is refused with
-    404, or with 403 where it is no secret that the mode leaves it out.
+    404; with 403 in those where it is no secret that the mode leaves it out.
     """
 
     modes: frozenset[str]
     paths: tuple[str, ...] = ()
     switch: str = ""
-    refusal: int = 404
+    forbidden_in: frozenset[str] = frozenset()
 
 
 TABLE: dict[str, Surface] = {
-    "health": Surface(_ALL, tuple(sorted(PUBLIC))),
+    "liveness": Surface(_ALL, LIVENESS),
+    "readiness": Surface(_SERVE, READINESS),
     "openai": Surface(_ALL, (OPENAI_PREFIX,), "openai"),
     "api": Surface(
-        _ALL,
+        _SERVE,
         (
             "/api/workflows",
             "/workflows",
@@ -57,15 +61,19 @@ TABLE: dict[str, Surface] = {
         ),
         "default-api",
     ),
-    "files": Surface(_ALL, ("/storage", "/api/storage", "/api/assets"), "default-api"),
-    "sockets": Surface(_ALL, ("/ws", "/chat"), "main-ws"),
-    "secrets": Surface(_ALL, ("/api/settings/secrets",), "default-api"),
-    "settings": Surface(_DESKTOP, ("/api/settings",), "default-api", refusal=403),
+    "files": Surface(
+        _SERVE, ("/storage", "/api/storage", "/api/assets"), "default-api"
+    ),
+    "sockets": Surface(_SERVE, ("/ws", "/chat"), "main-ws"),
+    "secrets": Surface(_SERVE, ("/api/settings/secrets",), "default-api"),
+    "settings": Surface(
+        _DESKTOP, ("/api/settings",), "default-api", forbidden_in=CLOSED
+    ),
     "docs": Surface(_DESKTOP, ("/api/schema", "/api/docs"), "default-api"),
     "admin": Surface(frozenset({DESKTOP, PRIVATE}), ("/admin",)),
     "page": Surface(_DESKTOP, ("/",)),
-    "sign_in": Surface(_ALL, SIGN_IN_AND_OUT),
-    "static": Surface(_ALL, ("/static",)),
+    "sign_in": Surface(_SERVE, SIGN_IN_AND_OUT),
+    "static": Surface(_SERVE, ("/static",)),
     # Features of paths that every mode has.
     "reveal_secrets": Surface(_DESKTOP),
     "error_detail": Surface(frozenset({DESKTOP, PRIVATE})),
@@ -117,7 +125,9 @@ def refusal(path: str) -> int:
     row = TABLE[name]
     if row.switch in disabled:
         return 404
-    return 0 if mode in row.modes else row.refusal
+    if mode in row.modes:
+        return 0
+    return 403 if mode in row.forbidden_in else 404
 
 
 def is_left_out(path: str) -> bool:

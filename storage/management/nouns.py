@@ -14,7 +14,11 @@ from django.db import OperationalError, ProgrammingError
 from django.utils.module_loading import import_string
 from rest_framework.exceptions import APIException
 
-from nodetool_site.lib.errors import ApplicationError, describe_error
+from nodetool_site.lib.errors import (
+    ApplicationError,
+    describe_error,
+    validation_problems,
+)
 from nodetool_site.lib.rendering import encode_json
 from storage.models.user import DEFAULT_USER_ID
 
@@ -102,7 +106,7 @@ class NounCommand(BaseCommand):
         try:
             verb.run(**options)
         except (ApplicationError, APIException) as error:
-            raise CommandError(_sentence(error)) from error
+            raise CommandError(sentence(error)) from error
         except (OperationalError, ProgrammingError) as error:
             cure = "`nodetool db migrate` makes its tables"
             raise CommandError(f"Database not usable: {error}; {cure}") from error
@@ -148,11 +152,10 @@ def count(text: str) -> int:
     return number
 
 
-def _sentence(error: Exception) -> str:
-    """Return what REST would answer, on one line."""
-    answer = describe_error(error).body
+def sentence(error: Exception) -> str:
+    """Return what REST would answer, on one line; it names the field in any mode."""
     problems = [
-        ": ".join((".".join(map(str, entry.get("loc", ())[1:])), entry["msg"]))
-        for entry in answer.get("errors", ())
+        ": ".join((".".join(map(str, entry["loc"][1:])), entry["msg"]))
+        for entry in validation_problems(error)
     ]
-    return "; ".join(problems) or str(answer["detail"])
+    return "; ".join(problems) or str(describe_error(error).body["detail"])

@@ -40,6 +40,7 @@ EXPOSED = {
         *("/api/workflows", "/workflows", "/api/jobs", "/api/nodes", "/storage"),
         *("/ws", "/sign-in", "/sign-out", "/api/tokens"),
     },
+    "chat-server": {"/health", "/ping", "/v1"},
 }
 # On in the modes that the table says, as soon as there is such a route.
 TO_COME = {
@@ -96,6 +97,10 @@ def test_modes_expose_this_and_nothing_else(settings, mode):
         assert mode in surfaces.TABLE[surfaces.surface_of(path)].modes
 
 
+def test_c05_a_chat_server_has_models_and_nothing_to_come(settings):
+    assert exposed_by("chat-server", settings) == EXPOSED["chat-server"]
+
+
 def test_desktop_has_every_surface():
     """Its requests do not look into the table."""
     assert all("desktop" in row.modes for row in surfaces.TABLE.values())
@@ -137,6 +142,15 @@ def test_longest_whole_segments_count(path, name):
         ("public", "/admin/", 404),
         ("public", "/admin/login/", 404),
         ("public", "/api/settings/", 403),
+        ("chat-server", "/", 404),
+        ("chat-server", "/admin/", 404),
+        ("chat-server", "/ready", 404),
+        ("chat-server", "/api/health", 404),
+        ("chat-server", "/api/workflows/", 404),
+        ("chat-server", "/api/workflows/public", 404),
+        ("chat-server", "/api/settings/", 404),
+        ("chat-server", "/storage/temp/x", 404),
+        ("chat-server", "/static/nodetool_site/site.css", 404),
     ],
 )
 async def test_left_out_surface_is_refused_also_to_a_valid_token(
@@ -154,8 +168,8 @@ async def test_left_out_surface_is_refused_also_to_a_valid_token(
     assert known.json["retryable"] is False
     is_told = mode == "private" and surfaces.surface_of(path) is not None
     assert (f"{mode} mode" in known.json["detail"]) == (is_told or status == 403)
-    is_page = surfaces.is_page(path)
-    assert stranger.status == (status if is_page else 401)
+    is_open = surfaces.is_page(path) or surfaces.is_public("GET", path)
+    assert stranger.status == (status if is_open else 401)
 
 
 async def test_what_a_mode_has_is_served(settings):
