@@ -1,5 +1,6 @@
 """The page as it leaves the server: where it is, and what it may load."""
 
+import posixpath
 import re
 from pathlib import Path
 
@@ -45,12 +46,22 @@ def test_page_has_nothing_inline_and_all_its_files():
     assert all(find(name) for name in files)
 
 
-def test_script_writes_text_alone():
-    script = Path(find("jobs/page.js")).read_text()
+def _scripts(name: str) -> dict[str, str]:
+    """A script of the page with all that it imports, by name."""
+    text = Path(find(name)).read_text()
+    found = {name: text}
+    for path in re.findall(r'from "(.*?)"', text):
+        found |= _scripts(posixpath.normpath(f"{posixpath.dirname(name)}/{path}"))
+    return found
 
-    assert "textContent" in script
-    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write"):
-        assert word not in script
+
+def test_scripts_write_text_alone():
+    scripts = _scripts("jobs/page.js")
+
+    assert {"jobs/page.js", "nodetool_site/dom.js"} <= scripts.keys()
+    for name, script in scripts.items():
+        for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write"):
+            assert word not in script, name
 
 
 def test_page_is_read_only():

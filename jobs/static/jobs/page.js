@@ -1,148 +1,21 @@
-// The page of a desktop server: choose a workflow, run it, watch it.
+// The view of runs: choose a workflow, run it, watch it.
 //
 // A run belongs to the server. The page keeps its id in the address and the number of
 // the last event it has seen; whatever becomes of the page or of the connection, it asks
 // for the rest. Everything is written as text: nothing a workflow says becomes markup.
 
-const TOKEN = "nodetool.token";
+import { $, GrowingText, make, oncePerFrame, show, textElement } from "../nodetool_site/dom.js";
+import { get, newId, SignInNeeded } from "../nodetool_site/server.js";
+import { addView, attempt, connect, go } from "../nodetool_site/shell.js";
+
 const PAGE_SIZE = 100;
-const MAX_TEXT = 1_000_000; // characters of one text
 const MAX_VALUES = 50; // values of one output
 const MAX_EVENTS = 500; // rows of the list of events
 const MAX_LOG_LINES = 5; // log lines of one node
-const RETRY_MS = [500, 15_000]; // first and longest pause before a new connection
-const QUIET_MS = 20_000; // after this silence the page asks whether anybody is there
 const LIVE = new Set(["", "running", "suspended"]);
-const UNAUTHORIZED = 1008;
 
-const $ = (id) => document.getElementById(id);
-
-function make(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
-
-function show(id, text) {
-  $(id).textContent = text;
-  $(id).hidden = !text;
-}
-
-// --- Server
-
-class SignInNeeded extends Error {}
-
-async function get(path) {
-  const token = sessionStorage.getItem(TOKEN);
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const response = await fetch(path, { headers });
-  if (response.status === 401) throw new SignInNeeded();
-  const body = await response.json();
-  if (!response.ok) throw new Error(body.detail ?? response.statusText);
-  return body;
-}
-
-/** One socket that comes back by itself while somebody wants it. */
-class Connection {
-  #socket = null;
-  #retry = 0;
-  #tries = 0;
-  #heard = 0;
-  #isWanted = false;
-
-  constructor({ onOpen, onMessage, onState, onRefused }) {
-    Object.assign(this, { onOpen, onMessage, onState, onRefused });
-    setInterval(() => this.#watch(), QUIET_MS / 2);
-    addEventListener("online", () => this.#isWanted && this.#openNow());
-  }
-
-  get isOpen() {
-    return this.#socket?.readyState === WebSocket.OPEN;
-  }
-
-  want() {
-    this.#isWanted = true;
-    if (this.isOpen) this.onOpen();
-    else if (!this.#socket && !this.#retry) this.#openNow();
-  }
-
-  /** Follow nothing any more; a socket that is open may stay. */
-  rest() {
-    this.#isWanted = false;
-    this.#stopRetry();
-    this.onState("");
-  }
-
-  close() {
-    this.rest();
-    this.#forget();
-  }
-
-  send(command, data) {
-    if (this.isOpen) this.#socket.send(JSON.stringify({ command, data }));
-    return this.isOpen;
-  }
-
-  #openNow() {
-    this.#stopRetry();
-    this.#forget();
-    const token = sessionStorage.getItem(TOKEN);
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const query = token ? `?api_key=${encodeURIComponent(token)}` : "";
-    const socket = new WebSocket(`${scheme}://${location.host}/ws${query}`);
-    this.#socket = socket;
-    this.#heard = Date.now();
-    socket.onopen = () => {
-      this.onState("Connected");
-      this.onOpen();
-    };
-    socket.onmessage = (event) => {
-      this.#tries = 0;
-      this.#heard = Date.now();
-      this.onMessage(JSON.parse(event.data));
-    };
-    socket.onclose = (event) => {
-      this.#forget();
-      if (event.code === UNAUTHORIZED) this.onRefused();
-      else this.#later();
-    };
-  }
-
-  #later() {
-    if (!this.#isWanted) return;
-    const [first, longest] = RETRY_MS;
-    const pause = Math.min(longest, first * 2 ** this.#tries++);
-    this.onState("Connection lost, trying again…");
-    this.#retry = setTimeout(() => this.#openNow(), pause * (0.5 + Math.random() / 2));
-  }
-
-  #stopRetry() {
-    clearTimeout(this.#retry);
-    this.#retry = 0;
-  }
-
-  #forget() {
-    const socket = this.#socket;
-    this.#socket = null;
-    if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.close();
-  }
-
-  /** A network that is gone closes no socket: whoever hears nothing asks, then leaves. */
-  #watch() {
-    if (!this.#isWanted || !this.isOpen) return;
-    const silence = Date.now() - this.#heard;
-    if (silence > 2 * QUIET_MS) {
-      this.#forget();
-      this.#later();
-    } else if (silence > QUIET_MS) {
-      this.send("ping", {});
-    }
-  }
-}
-
-const connection = new Connection({
+const draw = oncePerFrame(() => run && drawRun());
+const connection = connect({
   onOpen: () => {
     if (!run) return;
     // The id makes a second request the same run, so a lost answer costs nothing.
@@ -151,11 +24,7 @@ const connection = new Connection({
     draw();
   },
   onMessage: (message) => receive(message),
-  onState: (text) => {
-    $("connection").textContent = text;
-    draw();
-  },
-  onRefused: () => askForToken(),
+  onState: draw,
 });
 
 // --- Workflows
@@ -207,11 +76,7 @@ function listOf(title, found) {
     const button = make("button", { type: "button" }, workflow.name || workflow.id);
     if (workflow.description) button.append(make("span", { textContent: workflow.description }));
     if (workflow.id === current?.id) button.setAttribute("aria-current", "true");
-    button.onclick = () => {
-      leaveRun();
-      history.pushState(null, "", `?workflow=${encodeURIComponent(workflow.id)}`);
-      attempt(openWorkflow(workflow.id));
-    };
+    button.onclick = () => go(`?workflow=${encodeURIComponent(workflow.id)}`);
     return make("li", {}, button);
   });
   return [make("h2", { textContent: title }), make("ul", {}, ...rows)];
@@ -322,12 +187,6 @@ function startRun() {
   if (current.isUnsaved) request.graph = current.graph;
   history.pushState(null, "", `?job=${request.job_id}`);
   follow(newRun(request.job_id, request));
-}
-
-// Not randomUUID: browsers offer it on https and on this machine alone.
-function newId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 // --- The run
@@ -462,32 +321,6 @@ const handlers = {
   },
 };
 
-/** A text that grows: what was not shown yet is appended, and nothing past the limit. */
-class GrowingText {
-  #length = 0;
-  #waiting = "";
-
-  constructor(className = "text") {
-    this.element = make("pre", { className });
-  }
-
-  get isEmpty() {
-    return this.#length === 0;
-  }
-
-  add(text) {
-    if (this.#length <= MAX_TEXT) this.#waiting += text.slice(0, MAX_TEXT - this.#length);
-    if (this.#length <= MAX_TEXT && this.#length + text.length > MAX_TEXT) this.#waiting += "\n… cut here";
-    this.#length += text.length;
-  }
-
-  draw() {
-    if (!this.#waiting) return;
-    this.element.append(this.#waiting);
-    this.#waiting = "";
-  }
-}
-
 function nodeOf({ node_id: id, node_name: name }) {
   let node = run.nodes.get(id);
   if (!node) {
@@ -515,17 +348,6 @@ function addValue(name, value, isAppended = false) {
 }
 
 // --- Drawing: once a frame, however many events have come
-
-let isDrawPlanned = false;
-
-function draw() {
-  if (isDrawPlanned) return;
-  isDrawPlanned = true;
-  requestAnimationFrame(() => {
-    isDrawPlanned = false;
-    if (run) drawRun();
-  });
-}
 
 function drawRun() {
   const isLive = LIVE.has(run.status);
@@ -632,19 +454,11 @@ function drawOutputs() {
 
 function elementOf(value) {
   if (value instanceof GrowingText) return value.element;
-  if (typeof value === "string") {
-    const text = new GrowingText();
-    text.add(value);
-    text.draw();
-    return text.element;
-  }
+  if (typeof value === "string") return textElement(value);
   const uri = typeof value?.uri === "string" ? safeAddress(value.uri) : null;
   if (uri && value.type === "image") return make("img", { src: uri, alt: "Image", loading: "lazy" });
   if (uri) return make("a", { href: uri, textContent: `Open the ${value.type ?? "file"}`, target: "_blank", rel: "noopener" });
-  const json = new GrowingText("");
-  json.add(JSON.stringify(value, null, 2) ?? "null");
-  json.draw();
-  return json.element;
+  return textElement(JSON.stringify(value, null, 2) ?? "null", "");
 }
 
 /** This server's files, and images that came along; nothing else is loaded or linked. */
@@ -699,44 +513,28 @@ function brief(value) {
 
 // --- The page
 
-function askForToken() {
-  leaveRun();
-  $("workflow").hidden = true;
-  show("problem", sessionStorage.getItem(TOKEN) ? "The token was refused." : "");
-  sessionStorage.removeItem(TOKEN);
-  $("sign-in").hidden = false;
-  $("token").focus();
-}
-
-/** Wait for something that asks the server; what goes wrong is said on the page. */
-async function attempt(work) {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof SignInNeeded) askForToken();
-    else show("problem", error.message);
-  }
-}
-
-async function route() {
-  const address = new URLSearchParams(location.search);
+async function open(address) {
+  if (!examples.size) await loadLists();
   const jobId = address.get("job");
-  const first = workflows.has("hello") || examples.has("hello") ? "hello" : workflows.keys().next().value;
   if (jobId && run?.id === jobId) return;
   if (jobId) {
     await followById(jobId);
   } else {
     leaveRun();
+    const first = workflows.has("hello") || examples.has("hello") ? "hello" : workflows.keys().next().value;
     const workflowId = address.get("workflow") ?? first;
     if (workflowId) await openWorkflow(workflowId);
   }
 }
 
-async function start() {
-  show("problem", "");
-  await loadLists();
-  $("sign-in").hidden = true;
-  await route();
+/** Also forget the lists: whoever comes next may be somebody else. */
+function close() {
+  leaveRun();
+  examples.clear();
+  workflows.clear();
+  nextPage = "";
+  current = null;
+  $("workflow").hidden = true;
 }
 
 function command(name, data = {}) {
@@ -757,15 +555,8 @@ $("stream").onsubmit = (event) => {
   $("stream-value").value = "";
 };
 $("stream-end").onclick = () => command("end_input_stream", { input: $("stream-input").value });
-$("sign-in").onsubmit = (event) => {
-  event.preventDefault();
-  sessionStorage.setItem(TOKEN, $("token").value.trim());
-  $("token").value = "";
-  attempt(start());
-};
 $("filter").oninput = drawLists;
 $("more").onclick = () => attempt(loadPage());
 $("events").ontoggle = draw;
-addEventListener("popstate", () => attempt(route()));
 setInterval(() => run && drawClock(), 1000);
-attempt(start());
+addView({ name: "runs", open, close });
