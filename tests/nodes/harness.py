@@ -13,7 +13,7 @@ import msgspec
 from storage.images import Images
 from storage.job_assets import decode_data_uri
 from storage.job_workspace import JobWorkspace
-from workflows.engine.context import NodeContext, RunContext
+from workflows.engine.context import NodeContext, ReachedModel, RunContext
 from workflows.engine.errors import EngineError
 from workflows.engine.events import Event, OutputUpdate
 from workflows.engine.graph import load_graph
@@ -22,13 +22,19 @@ from workflows.engine.plans import plan_of
 from workflows.engine.registry import NodeRegistry
 from workflows.engine.runner import GraphRun
 from workflows.nodes import registry
+from workflows.providers.base import ProviderError
+from workflows.providers.fake import FakeProvider
 
 registry.load_package("workflows.nodes")
 
 
 def shipped() -> list[type[Node]]:
-    """The node classes of the product, whatever other tests have registered."""
-    return [cls for cls in registry if not cls.node_type.startswith("tests.")]
+    """The node classes that the product offers, whatever tests have registered."""
+    return [
+        cls
+        for cls in registry
+        if not (cls.hidden or cls.node_type.startswith("tests."))
+    ]
 
 
 class Emit(Node):
@@ -169,6 +175,7 @@ class Outcome(msgspec.Struct):
     error: EngineError | None
     saved: list[tuple[str, str, str | None]] = []
     files: dict[str, bytes] = {}
+    usage: dict[str, int] | None = None
 
 
 class Case(msgspec.Struct, kw_only=True):
@@ -220,12 +227,39 @@ class StoredSecrets:
         return text
 
 
+class OfflineModels:
+    """The models of a user without any key."""
+
+    NO_KEY = "OpenAI has no key: store the secret OPENAI_API_KEY"
+
+    async def find(self, model: str, provider: str | None = None) -> ReachedModel:
+        if provider not in (None, "", "fake"):
+            raise ProviderError(self.NO_KEY, status=400, code="provider_not_configured")
+        fake = FakeProvider(api_key=None, base_url="", timeout_s=5)
+        return ReachedModel(fake, "fake", model.removeprefix("fake/"))
+
+
+class StoredThreads:
+    """Conversations by id, the oldest message first."""
+
+    def __init__(self, threads: dict[str, list[dict[str, Any]]]) -> None:
+        self._threads = threads
+
+    async def history(
+        self, thread_id: str, *, until: str | None = None
+    ) -> list[dict[str, Any]]:
+        messages = self._threads.get(thread_id, [])
+        ids = [message["id"] for message in messages]
+        return messages[: ids.index(until) + 1] if until else messages
+
+
 def run_context(
     recorder: Recorder,
     blocking: Any,
     *,
     workspace: Any = None,
     folders: dict[str, dict[str, Any]] | None = None,
+    threads: Any = None,
 ) -> RunContext:
     return RunContext(
         job_id="job",
@@ -236,8 +270,8 @@ def run_context(
         blocking=blocking,
         images=Images(blocking),
         workspace=workspace,
-        models=None,
-        threads=None,
+        models=OfflineModels(),
+        threads=threads,
         workflows=None,
     )
 
@@ -287,6 +321,13 @@ async def run_case(case: Case, *, blocking: Any = None) -> Outcome:
     return outcome
 
 
+async def run_node(node_type: str, data: dict[str, Any], **ports: Any) -> Outcome:
+    """Run one node by itself, with ports of the test's own."""
+    case = Case(node_type=node_type, data=data)
+    context = run_context(Recorder(), PickledCalls(), **ports)
+    return await _run(graph_of(case), {}, context)
+
+
 async def run_graph(
     graph: dict[str, Any], *, params: dict[str, Any], blocking: Any = None
 ) -> Outcome:
@@ -315,5 +356,10 @@ async def _run(
         name = update.output_name.removeprefix("out ")
         outputs.setdefault(name, []).append(update.value)
     return Outcome(
-        outputs, context.sink, context.blocking, error, saved=context.assets.saved
+        outputs,
+        context.sink,
+        context.blocking,
+        error,
+        saved=context.assets.saved,
+        usage=context.usage.document(),
     )

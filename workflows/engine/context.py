@@ -186,11 +186,15 @@ class NothingToMask:
 
 
 class ReachedModel(msgspec.Struct, frozen=True):
-    """A model that can be called: its provider, and the provider's own id of it."""
+    """A model that can be called: its provider, and the provider's own id of it.
+
+    ``context_tokens``: how much it can be given, where that is known.
+    """
 
     provider: ChatProvider
     provider_id: str
     model: str
+    context_tokens: int | None = None
 
 
 class Models(Protocol):

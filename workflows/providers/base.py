@@ -25,8 +25,11 @@ class ProviderError(Exception):
     ``status`` and ``code`` are what our caller gets to see (not the vendor's own
     status: see ``error_for_status``). The message is for the user and never holds a
     key, an address with a key, or a header. ``is_transient``: the same call may work
-    later; ``retry_after_s`` tells when, if the vendor said so.
+    later; ``retry_after_s`` tells when, if the vendor said so. ``vendor_status``: the
+    HTTP status of the vendor's answer, if it has answered.
     """
+
+    vendor_status: int | None = None
 
     def __init__(
         self,
@@ -82,6 +85,18 @@ def error_for_status(
     ``message``, ``code`` and ``param`` are the vendor's words. A refused key is no
     fault of our caller's token, so it is not passed on as 401.
     """
+    error = _classified(status, message, code, param, retry_after_s)
+    error.vendor_status = status
+    return error
+
+
+def _classified(
+    status: int,
+    message: str,
+    code: str | None,
+    param: str | None,
+    retry_after_s: float | None,
+) -> ProviderError:
     if status in (401, 403):
         return ProviderError(message, code="provider_auth_error")
     if status == 404:

@@ -1,0 +1,97 @@
+"""Providers and tools that do as a test says."""
+
+from typing import Any
+
+import msgspec
+
+from workflows.agents.loop import AgentLoop, Happening
+from workflows.engine.context import ReachedModel
+from workflows.engine.usage import UsageTally
+from workflows.providers.base import ProviderError
+from workflows.providers.fake import FakeProvider
+from workflows.providers.messages import ChatRequest, Chunk, Message, TextPart
+
+
+def said(role: str, text: str, **fields: Any) -> Message:
+    return Message(role, (TextPart(text),), **fields)
+
+
+def script(*steps: dict[str, Any]) -> str:
+    """Return the text that makes ``scripted`` answer with these steps."""
+    return msgspec.json.encode(steps).decode()
+
+
+def fake(model: str = "scripted", **fields: Any) -> ReachedModel:
+    provider = FakeProvider(api_key=None, base_url="", timeout_s=5)
+    return ReachedModel(provider, "fake", model, **fields)
+
+
+class Answers:
+    """A provider that gives chunks, or raises, as it is told; keeps the requests."""
+
+    def __init__(self, *answers: list[Chunk | ProviderError]) -> None:
+        self.requests: list[ChatRequest] = []
+        self._answers = list(answers)
+
+    async def stream(self, request: ChatRequest):
+        self.requests.append(request)
+        for chunk in self._answers.pop(0):
+            if isinstance(chunk, ProviderError):
+                raise chunk
+            yield chunk
+
+    def reached(self) -> ReachedModel:
+        return ReachedModel(self, "vendor", "model")
+
+
+class Adder:
+    """Adds two numbers."""
+
+    name = "add"
+    description = "Adds a and b."
+    parameters: dict[str, Any] = {"type": "object", "properties": {}}
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+
+    async def call(self, call):
+        self.calls.append(call.arguments)
+        return {"sum": call.arguments["a"] + call.arguments["b"]}
+
+
+class Returns:
+    """Returns one value whatever it is given."""
+
+    description = ""
+    parameters: dict[str, Any] = {}
+
+    def __init__(self, name: str, value: Any) -> None:
+        self.name = name
+        self._value = value
+
+    async def call(self, call):
+        return self._value
+
+
+class Loop:
+    """A loop that has run, or failed, and all that happened."""
+
+    def __init__(self, what: str, *tools: Any, reached=None, **fields: Any) -> None:
+        reached = reached or fake()
+        self.usage = UsageTally()
+        self.loop = AgentLoop(
+            reached,
+            ChatRequest(model=reached.model, messages=(said("user", what),)),
+            usage=self.usage,
+            tools=tools,
+            **fields,
+        )
+        self.happenings: list[Happening] = []
+
+    async def run(self) -> "Loop":
+        async for happening in self.loop.run():
+            self.happenings.append(happening)
+        return self
+
+    def of(self, kind: type) -> list[Any]:
+        return [each for each in self.happenings if isinstance(each, kind)]

@@ -1,0 +1,215 @@
+"""The loop: what it yields, what it gives the model, where it stops."""
+
+import pytest
+
+from tests.agents.scripted import Adder, Answers, Loop, Returns, script
+from workflows.agents import answers, tools
+from workflows.agents.loop import (
+    AgentError,
+    Piece,
+    RoundEnded,
+    ToolEnded,
+    ToolStarted,
+)
+from workflows.providers.base import ProviderError, error_for_status
+from workflows.providers.messages import Chunk, ToolCallDelta, Usage
+
+ADD = {"name": "add", "arguments": {"a": 2, "b": 3}}
+
+
+def call(name, arguments, *, index=0, call_id="c1"):
+    return Chunk(tool_calls=(ToolCallDelta(index, call_id, name, arguments),))
+
+
+async def test_a_plain_answer_comes_in_the_pieces_of_the_provider():
+    done = await Loop(script({"reasoning": "hm", "text": "twelve characters"})).run()
+
+    assert done.happenings == [
+        Piece("hm", is_thinking=True),
+        Piece("twelve cha"),
+        Piece("racters"),
+    ]
+    assert done.loop.text == "twelve characters"
+    assert done.loop.finish_reason == "stop"
+
+
+async def test_a_tool_is_called_and_its_result_goes_back_to_the_model():
+    adder = Adder()
+    what = script({"text": "Let me", "tool_calls": [ADD]}, {"text": "5"})
+
+    done = await Loop(what, adder).run()
+
+    kinds = [type(each) for each in done.happenings]
+    assert kinds == [Piece, ToolStarted, ToolEnded, RoundEnded, Piece]
+    assert adder.calls == [{"a": 2, "b": 3}]
+    assert done.of(ToolEnded)[0].outcome.value == {"sum": 5}
+    assert done.loop.text == "Let me\n\n5"
+    assert "".join(piece.text for piece in done.of(Piece)) == done.loop.text
+
+
+async def test_the_model_sees_its_own_calls_before_their_results():
+    provider = Answers(
+        [Chunk(text="a"), call("add", '{"a":1,', index=0), call("add", '"b":1}')],
+        [Chunk(text="2", finish_reason="length")],
+    )
+
+    done = await Loop("1 + 1?", Adder(), reached=provider.reached()).run()
+
+    question, asked, result = provider.requests[1].messages
+    assert (question.text, asked.text, result.text) == ("1 + 1?", "a", '{"sum":2}')
+    assert asked.tool_calls[0].arguments == '{"a":1,"b":1}'
+    assert (asked.tool_calls[0].id, result.tool_call_id) == ("c1", "c1")
+    assert provider.requests[0].tools[0].name == "add"
+    assert done.loop.finish_reason == "length"
+
+
+async def test_the_usage_of_every_call_is_counted():
+    provider = Answers(
+        [call("add", '{"a":1,"b":1}'), Chunk(usage=Usage(10, 5))],
+        [Chunk(text="2"), Chunk(usage=Usage(20, 1))],
+    )
+
+    done = await Loop("?", Adder(), reached=provider.reached()).run()
+
+    assert done.usage.document() == {
+        "prompt_tokens": 30,
+        "completion_tokens": 6,
+        "total_tokens": 36,
+    }
+
+
+async def test_usage_is_estimated_where_a_provider_counts_nothing():
+    provider = Answers([Chunk(text="12345678")])
+
+    done = await Loop("1234", reached=provider.reached()).run()
+
+    assert done.usage.document() == {
+        "prompt_tokens": 1,
+        "completion_tokens": 2,
+        "total_tokens": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "reason"),
+    [
+        ("add", "{", "The arguments are no valid JSON"),
+        ("add", "[1]", "The arguments are no JSON object"),
+        ("add", '{"a": 1}', "KeyError: 'b'"),
+        ("subtract", "{}", "There is no tool 'subtract'. There are: add"),
+        ("add", f'{{"a": "{"x" * tools.MAX_ARGUMENTS}"}}', "The arguments are longer"),
+    ],
+)
+async def test_the_model_is_told_why_a_call_failed(tool, arguments, reason):
+    provider = Answers([call(tool, arguments)], [Chunk(text="Sorry")])
+
+    done = await Loop("?", Adder(), reached=provider.reached()).run()
+
+    ended = done.of(ToolEnded)[0]
+    assert ended.outcome.is_error
+    assert ended.outcome.told["error"].startswith(reason)
+    assert provider.requests[1].messages[-1].text == f"Error: {ended.outcome.value}"
+    assert done.loop.text == "Sorry"
+
+
+async def test_a_long_result_is_cut():
+    provider = Answers([call("long", "{}")], [Chunk(text="ok")])
+    long = Returns("long", ["x" * tools.MAX_RESULT])
+
+    done = await Loop("?", long, reached=provider.reached()).run()
+
+    text = provider.requests[1].messages[-1].text
+    assert len(text) < tools.MAX_RESULT + 100
+    assert text.endswith(f"[cut: the result has {tools.MAX_RESULT + 4} characters]")
+    assert done.of(ToolEnded)[0].outcome.value == text
+
+
+async def test_only_so_many_tools_run_for_one_answer():
+    adder = Adder()
+    calls = [call("add", '{"a":1,"b":1}', index=n, call_id=f"c{n}") for n in range(18)]
+
+    done = await Loop("?", adder, reached=Answers(calls, [Chunk()]).reached()).run()
+
+    assert len(adder.calls) == 16
+    refused = [e.outcome.text for e in done.of(ToolEnded) if e.outcome.is_error]
+    assert refused == ["Error: Only 16 tools are called at a time"] * 2
+
+
+async def test_after_the_last_round_the_model_must_answer():
+    one = [call("add", '{"a":1,"b":1}')]
+    provider = Answers(one, one, [Chunk(text="enough")])
+
+    done = await Loop("?", Adder(), reached=provider.reached(), max_rounds=2).run()
+
+    assert [each.tool_choice for each in provider.requests] == [None, None, "none"]
+    assert done.loop.text == "enough"
+
+
+async def test_a_model_that_never_answers_is_an_error():
+    one = [call("add", '{"a":1,"b":1}')]
+    loop = Loop("?", Adder(), reached=Answers(one, one, one).reached(), max_rounds=2)
+
+    with pytest.raises(AgentError, match="more than 2 times"):
+        await loop.run()
+
+    assert loop.usage.document() is not None
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """How long is waited between attempts, without waiting."""
+    waited = []
+
+    async def sleep(seconds):
+        waited.append(seconds)
+
+    monkeypatch.setattr(answers.asyncio, "sleep", sleep)
+    return waited
+
+
+async def test_a_call_that_fails_before_its_first_word_is_made_again(waits):
+    busy = error_for_status(429, "busy", retry_after_s=3)
+    provider = Answers([busy], [error_for_status(500, "oops")], [Chunk(text="ok")])
+
+    done = await Loop("?", reached=provider.reached()).run()
+
+    assert done.loop.text == "ok"
+    assert waits == [3, 1.0]
+
+
+async def test_it_is_made_three_times_at_most(waits):
+    loop = Loop("?", reached=Answers(*[[error_for_status(503, "down")]] * 3).reached())
+
+    with pytest.raises(ProviderError, match="down"):
+        await loop.run()
+
+    assert waits == [0.5, 1.0]
+    assert loop.usage.document() is None
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        [Chunk(text="Once"), error_for_status(503, "gone")],
+        [error_for_status(401, "gone")],
+        [error_for_status(429, "gone", retry_after_s=3_000)],
+    ],
+    ids=["something was said", "it is no use", "the wait is long"],
+)
+async def test_otherwise_a_failure_is_final(failing, waits):
+    loop = Loop("?", reached=Answers(failing).reached())
+
+    with pytest.raises(ProviderError, match="gone"):
+        await loop.run()
+
+    assert waits == []
+
+
+async def test_what_was_said_before_a_failure_is_counted():
+    failing = [Chunk(text="Once"), error_for_status(503, "gone")]
+    loop = Loop("?", reached=Answers(failing).reached())
+
+    with pytest.raises(ProviderError):
+        await loop.run()
+
+    assert loop.usage.document()["completion_tokens"] == 1

@@ -1,0 +1,125 @@
+"""One answer of a model: put together from its chunks, counted, and asked for again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from workflows.providers.base import ProviderError
+from workflows.providers.messages import (
+    ChatRequest,
+    Chunk,
+    FinishReason,
+    Message,
+    TextPart,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+    estimate_tokens,
+)
+
+if TYPE_CHECKING:
+    from workflows.providers.base import ChatProvider
+
+RETRIES = 2
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 20.0
+
+
+class Answer:
+    """What a model has said so far in one answer."""
+
+    def __init__(self, request: ChatRequest) -> None:
+        self.finish_reason: FinishReason | None = None
+        self.has_begun = False
+        self._request = request
+        self._text: list[str] = []
+        self._calls: dict[int, ToolCall] = {}
+        self._usage: Usage | None = None
+        self._said = 0
+
+    @property
+    def text(self) -> str:
+        """The text, without what the model only thought."""
+        return "".join(self._text)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tools that the model wants called, in its order."""
+        return tuple(self._calls[index] for index in sorted(self._calls))
+
+    @property
+    def usage(self) -> Usage:
+        """What the provider counted, else an estimate."""
+        if self._usage is not None:
+            return self._usage
+        asked = sum(estimate_tokens(message.text) for message in self._request.messages)
+        return Usage(asked, estimate_tokens(" " * self._said))
+
+    def take(self, chunk: Chunk) -> None:
+        """Add the next chunk."""
+        if chunk.text or chunk.reasoning or chunk.tool_calls:
+            self.has_begun = True
+        if chunk.text:
+            self._text.append(chunk.text)
+        for delta in chunk.tool_calls:
+            self._add(delta)
+        self.finish_reason = chunk.finish_reason or self.finish_reason
+        self._usage = chunk.usage or self._usage
+        self._said += len(chunk.text) + len(chunk.reasoning)
+
+    def message(self) -> Message:
+        """Return the answer as a message of the conversation."""
+        text = self.text
+        content = (TextPart(text),) if text else ()
+        return Message("assistant", content, tool_calls=self.tool_calls)
+
+    def _add(self, delta: ToolCallDelta) -> None:
+        # A list of pieces for each call would only help with arguments of many MiB,
+        # and the providers' own bound on an answer is below that.
+        call = self._calls.get(delta.index)
+        if call is None:
+            name = f"call_{len(self._request.messages)}_{delta.index}"
+            call = ToolCall(delta.id or name, delta.name, "")
+        self._calls[delta.index] = msgspec.structs.replace(
+            call, arguments=call.arguments + delta.arguments
+        )
+        self._said += len(delta.arguments)
+
+
+async def ask(
+    provider: ChatProvider, request: ChatRequest, answer: Answer
+) -> AsyncGenerator[Chunk, None]:
+    """Yield the chunks of an answer, each of which ``answer`` has taken.
+
+    A call that fails before the model has said anything is made again, twice at most,
+    if that may help and the wait is short.
+
+    Raises:
+        ProviderError: the call failed, for good or in the middle of the answer.
+    """
+    for attempt in range(RETRIES + 1):
+        try:
+            async with aclosing(provider.stream(request)) as chunks:
+                async for chunk in chunks:
+                    answer.take(chunk)
+                    yield chunk
+        except ProviderError as error:
+            wait_s = _wait_s(error, attempt)
+            if answer.has_begun or wait_s is None:
+                raise
+        else:
+            return
+        await asyncio.sleep(wait_s)
+
+
+def _wait_s(error: ProviderError, attempt: int) -> float | None:
+    """Return how long to wait before the next attempt; None if there is none."""
+    if not error.is_transient or attempt >= RETRIES:
+        return None
+    wait_s = error.retry_after_s or FIRST_WAIT_S * 2**attempt
+    return wait_s if wait_s <= LONGEST_WAIT_S else None

@@ -1,0 +1,73 @@
+"""A stored conversation, as a model is given it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from workflows.engine.events import encode_value
+from workflows.providers.messages import Message, Part, TextPart, ToolCall
+
+Json = Mapping[str, Any]
+ReadPart = Callable[[Json], Awaitable[Part]]
+"""Returns a part of a stored message that is no text."""
+
+
+async def read_conversation(
+    stored: Sequence[Json], read_part: ReadPart
+) -> list[Message]:
+    """Return stored messages, in the shape of the API, in the words of no vendor.
+
+    A tool's result always follows its call: where it was not stored by itself, the one
+    that the call carries is taken; a result without its call is left out.
+    """
+    results = {
+        message["tool_call_id"]: await _parts(message.get("content"), read_part)
+        for message in stored
+        if message.get("role") == "tool" and message.get("tool_call_id")
+    }
+    read: list[Message] = []
+    for message in stored:
+        role = message.get("role")
+        if role not in ("system", "user", "assistant"):
+            continue
+        content = await _parts(message.get("content"), read_part)
+        calls = message.get("tool_calls") or () if role == "assistant" else ()
+        if not content and not calls:
+            continue
+        read.append(Message(role, content, tool_calls=tuple(map(_tool_call, calls))))
+        read.extend(_result(call, results) for call in calls)
+    return read
+
+
+def _tool_call(call: Json) -> ToolCall:
+    arguments = encode_value(call.get("args") or {}).decode()
+    return ToolCall(call["id"], call["name"], arguments)
+
+
+def _result(call: Json, results: Mapping[str, tuple[Part, ...]]) -> Message:
+    content = results.get(call["id"])
+    if content is None:
+        content = (TextPart(_text(call.get("result"))),)
+    return Message("tool", content, tool_call_id=call["id"], name=call["name"])
+
+
+async def _parts(content: Any, read_part: ReadPart) -> tuple[Part, ...]:
+    if not isinstance(content, list):
+        text = _text(content)
+        return (TextPart(text),) if text else ()
+    parts: list[Part] = []
+    for part in content:
+        if not isinstance(part, dict):
+            parts.append(TextPart(_text(part)))
+        elif part.get("type") == "text":
+            parts.append(TextPart(str(part.get("text") or "")))
+        elif part.get("type") != "thought":
+            parts.append(await read_part(part))
+    return tuple(part for part in parts if not isinstance(part, TextPart) or part.text)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else encode_value(value).decode()

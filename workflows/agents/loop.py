@@ -1,0 +1,197 @@
+"""The loop of an agent: the model, the tools it asks for, and the model again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+import msgspec
+
+from workflows.agents.answers import Answer, ask
+from workflows.agents.context_window import fitted
+from workflows.agents.tools import (
+    AskedCall,
+    Outcome,
+    Tool,
+    ToolFailure,
+    described,
+    failed,
+    perform,
+    read_arguments,
+)
+from workflows.engine.context import ReachedModel
+from workflows.engine.usage import UsageTally
+from workflows.providers.messages import (
+    ChatRequest,
+    FinishReason,
+    Message,
+    TextPart,
+    ToolCall,
+)
+
+MAX_ROUNDS = 10
+MAX_CALLS = 16
+BETWEEN_ROUNDS = "\n\n"
+
+
+class AgentError(Exception):
+    """An agent has come to no answer."""
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """The next piece of what the model says, or thinks."""
+
+    text: str
+    is_thinking: bool = False
+
+
+class ToolStarted(msgspec.Struct, frozen=True):
+    """The model has asked for a tool; it runs now."""
+
+    call: AskedCall
+
+
+class ToolEnded(msgspec.Struct, frozen=True):
+    """What a tool came to."""
+
+    call: AskedCall
+    outcome: Outcome
+
+
+class RoundEnded(msgspec.Struct, frozen=True):
+    """All tools of one answer have run; the model is asked again."""
+
+    calls: tuple[ToolEnded, ...]
+
+
+Happening = Piece | ToolStarted | ToolEnded | RoundEnded
+
+
+class AgentLoop:
+    """One answer to a conversation, with as many calls of the model as that takes.
+
+    At most ``max_rounds`` times the model gets the results of tools; then it has to
+    answer with what it has. Every call of it is counted in ``usage``, failed ones too
+    if they have said something.
+    """
+
+    def __init__(
+        self,
+        reached: ReachedModel,
+        request: ChatRequest,
+        *,
+        usage: UsageTally,
+        tools: Sequence[Tool] = (),
+        max_rounds: int = MAX_ROUNDS,
+    ) -> None:
+        self._reached = reached
+        self._request = request
+        self._usage = usage
+        self._tools = {tool.name: tool for tool in tools}
+        self._max_rounds = max_rounds
+        self._messages = list(request.messages)
+        self._text: list[str] = []
+        self.finish_reason: FinishReason = "stop"
+
+    @property
+    def text(self) -> str:
+        """All that the model has said, of all rounds."""
+        return "".join(self._text)
+
+    async def run(self) -> AsyncGenerator[Happening, None]:
+        """Yield what happens until the model has answered.
+
+        Raises:
+            ProviderError: a call of the model failed.
+            AgentError: the model asks for tools without end.
+        """
+        for rounds in range(self._max_rounds + 1):
+            request = self._next_request(is_last=rounds == self._max_rounds)
+            answer = Answer(request)
+            async with aclosing(self._say(request, answer)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            if not answer.tool_calls:
+                self.finish_reason = answer.finish_reason or "stop"
+                return
+            if rounds == self._max_rounds:
+                break
+            self._messages.append(answer.message())
+            async with aclosing(self._call_tools(answer.tool_calls)) as happenings:
+                async for happening in happenings:
+                    yield happening
+        raise AgentError(
+            f"The model asked for tools more than {self._max_rounds} times in a row "
+            "without an answer"
+        )
+
+    def _next_request(self, *, is_last: bool) -> ChatRequest:
+        request = self._request
+        messages = fitted(
+            self._messages,
+            context_tokens=self._reached.context_tokens,
+            answer_tokens=request.max_tokens,
+        )
+        if not self._tools:
+            return msgspec.structs.replace(request, messages=messages)
+        return msgspec.structs.replace(
+            request,
+            messages=messages,
+            tools=tuple(described(tool) for tool in self._tools.values()),
+            tool_choice="none" if is_last else request.tool_choice,
+        )
+
+    async def _say(
+        self, request: ChatRequest, answer: Answer
+    ) -> AsyncGenerator[Piece, None]:
+        """Yield what the model says in one answer, and count it.
+
+        A text that follows one of an earlier round stands apart from it.
+        """
+        chunks = ask(self._reached.provider, request, answer)
+        gap = BETWEEN_ROUNDS if self._text else ""
+        try:
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    if chunk.reasoning:
+                        yield Piece(chunk.reasoning, is_thinking=True)
+                    if chunk.text:
+                        text, gap = gap + chunk.text, ""
+                        self._text.append(text)
+                        yield Piece(text)
+        finally:
+            if answer.has_begun or answer.finish_reason:
+                usage = answer.usage
+                self._usage.add(usage.prompt_tokens, usage.completion_tokens)
+
+    async def _call_tools(
+        self, calls: Sequence[ToolCall]
+    ) -> AsyncGenerator[Happening, None]:
+        """Run the tools one after the other, in the order the model named them."""
+        ended: list[ToolEnded] = []
+        for number, call in enumerate(calls):
+            try:
+                asked = read_arguments(call)
+            except ToolFailure as error:
+                asked = AskedCall(call.id, call.name, {})
+                outcome = failed(str(error))
+                yield ToolStarted(asked)
+            else:
+                yield ToolStarted(asked)
+                outcome = await self._outcome(asked, number)
+            ended.append(ToolEnded(asked, outcome))
+            yield ended[-1]
+            content = (TextPart(outcome.text),)
+            self._messages.append(
+                Message("tool", content, tool_call_id=call.id, name=call.name)
+            )
+        yield RoundEnded(tuple(ended))
+
+    async def _outcome(self, call: AskedCall, number: int) -> Outcome:
+        if number >= MAX_CALLS:
+            return failed(f"Only {MAX_CALLS} tools are called at a time")
+        tool = self._tools.get(call.name)
+        if tool is None:
+            names = ", ".join(self._tools) or "none"
+            return failed(f"There is no tool '{call.name}'. There are: {names}")
+        return await perform(tool, call)
