@@ -55,6 +55,14 @@ _KINDS = {
     "text/csv": "dataframe",
 }
 
+IMAGE_NAMES = "PNG, JPEG, GIF or WebP"
+_PICTURES = {
+    "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
+    "image/gif": re.compile(rb"GIF8[79]a"),
+    "image/webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
+}
+
 _types = mimetypes.MimeTypes(filenames=())
 for _suffix, _content_type in _OURS.items():
     _types.add_type(_content_type, _suffix)
@@ -101,3 +109,9 @@ def value_type_of(content_type: str) -> str:
         return _KINDS[essence]
     family = essence.partition("/")[0]
     return family if family in ("image", "audio", "video", "text") else "document"
+
+
+def image_type(content: bytes) -> str | None:
+    """Return the type of a picture by its first bytes; None if it is none of four."""
+    found = (kind for kind, begin in _PICTURES.items() if begin.match(content))
+    return next(found, None)

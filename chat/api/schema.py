@@ -37,7 +37,13 @@ OPENAI_ERROR = object_of(
 )
 MESSAGE = object_of(
     {"role": TEXT},
-    {"content": ANY, "tool_calls": array_of(MAPPING), "tool_call_id": TEXT},
+    {
+        "content": ANY,
+        "name": TEXT,
+        "tool_calls": array_of(MAPPING),
+        "tool_call_id": TEXT,
+        "function_call": MAPPING,
+    },
 )
 REQUEST = object_of(
     {"messages": array_of(MESSAGE)},
@@ -54,6 +60,8 @@ REQUEST = object_of(
         "n": optional(WHOLE),
         "tools": optional(array_of(MAPPING)),
         "tool_choice": ANY,
+        "functions": optional(array_of(MAPPING)),
+        "function_call": ANY,
         "response_format": optional(MAPPING),
     },
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from chat.openai_api.generation import Call, Generation, Head
+from chat.openai_api.legacy import use_old_form
 from chat.openai_api.schemas import (
     AnswerChoice,
     AnswerMessage,
@@ -77,8 +78,12 @@ class _ToolCall:
         return CallDocument(id=self.id, function=function)
 
 
-async def whole_answer(generation: Generation, head: Head) -> ChatCompletion:
+async def whole_answer(
+    generation: Generation, head: Head, *, is_legacy: bool
+) -> ChatCompletion:
     """Wait for all calls and return the completion.
+
+    ``is_legacy``: in the form that knows no tools.
 
     Raises:
         ProviderError: one of them failed, or says more than is kept in memory.
@@ -99,9 +104,13 @@ async def whole_answer(generation: Generation, head: Head) -> ChatCompletion:
                 left -= _finish(answer, call)
         if size > MAX_CHARACTERS:
             raise ProviderError("The answer of the provider is too long.")
+    choices = [answer.document() for answer in answers]
+    if is_legacy:
+        for choice in choices:
+            use_old_form(choice)
     return ChatCompletion(
         **head._asdict(),
-        choices=[answer.document() for answer in answers],
+        choices=choices,
         usage=usage_document([call.usage for call in generation.calls]),
     )
 

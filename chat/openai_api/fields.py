@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from chat.openai_api.errors import UNSUPPORTED, InvalidField
-
-_DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[\w-]+=[^;,]*)*;base64,", re.ASCII)
 
 
 class Fields:
@@ -118,20 +113,3 @@ class Fields:
             raise self.refused(name, f"must be at least {low:g}")
         if high is not None and not value <= high:
             raise self.refused(name, f"must be at most {high:g}")
-
-
-def decode_base64(text: str) -> bytes | None:
-    """Return the bytes of a base64 text; None if it is none, or empty."""
-    try:
-        return base64.b64decode(text, validate=True) or None
-    except (binascii.Error, ValueError):
-        return None
-
-
-def decode_data_uri(text: str) -> tuple[str, bytes] | None:
-    """Return media type and bytes of a ``data:`` address; None if it is none."""
-    match = _DATA_URI.match(text)
-    if match is None:
-        return None
-    content = decode_base64(text[match.end() :])
-    return None if content is None else (match[1].lower(), content)

@@ -1,15 +1,32 @@
-"""The messages of a chat completion, with their parts."""
+"""The messages of a chat completion, with their parts.
+
+Reading looks at the request alone. What it refers to is read afterwards, all of it
+in one step: ``load_messages``.
+"""
 
 from __future__ import annotations
 
-from typing import Any, get_args
+import asyncio
+from typing import Any, NamedTuple, TypeAlias, get_args
 
-from chat.openai_api.errors import UNSUPPORTED, InvalidField
-from chat.openai_api.fields import Fields, decode_base64, decode_data_uri
+import msgspec
+
+from chat.attachments import (
+    Attachments,
+    FileReference,
+    ImageReference,
+    Reference,
+    UnusableAttachment,
+    decode_base64,
+    decode_data_uri,
+    image_of_data,
+)
+from chat.openai_api.errors import InvalidField
+from chat.openai_api.fields import Fields
+from nodetool_site.lib.errors import BadRequest
 from workflows.providers.messages import (
     AudioPart,
     FilePart,
-    ImagePart,
     Message,
     Part,
     Role,
@@ -18,10 +35,37 @@ from workflows.providers.messages import (
 )
 
 MAX_MESSAGES = 10_000
-_ROLES = get_args(Role)
+MAX_REFERENCES = 100
+_FUNCTION = "function"  # what the role of a tool was called before there were tools
+_ROLES = (*get_args(Role), _FUNCTION)
 
 
-def read_messages(fields: Fields) -> tuple[Message, ...]:
+class Pending(NamedTuple):
+    """A part that is read later. ``param`` leads to it in the request."""
+
+    param: str
+    reference: Reference
+
+
+AnyPart: TypeAlias = Part | Pending
+
+
+class Draft(NamedTuple):
+    """A message whose content is beside it, until all of that is there."""
+
+    message: Message
+    content: tuple[AnyPart, ...]
+
+
+class _Calls:
+    """The calls that earlier assistant messages have made."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+        self.functions: dict[str, str] = {}  # name -> id of the latest, in legacy form
+
+
+def read_messages(fields: Fields) -> tuple[Draft, ...]:
     """Return the messages of a request.
 
     Raises:
@@ -33,38 +77,105 @@ def read_messages(fields: Fields) -> tuple[Message, ...]:
         raise fields.refused("messages", "must have at least one message")
     if len(found) > MAX_MESSAGES:
         raise fields.refused("messages", f"must have at most {MAX_MESSAGES} messages")
-    called: set[str] = set()
-    return tuple(
-        _message(value, f"messages[{index}]", called)
-        for index, value in enumerate(found)
+    calls = _Calls()
+    drafts = tuple(_draft(value, index, calls) for index, value in enumerate(found))
+    if len(_pending(drafts)) > MAX_REFERENCES:
+        raise fields.refused(
+            "messages", f"must refer to at most {MAX_REFERENCES} pictures and files"
+        )
+    return drafts
+
+
+async def load_messages(
+    drafts: tuple[Draft, ...], owner_id: str, host: str
+) -> tuple[Message, ...]:
+    """Return the messages with all that they refer to.
+
+    ``owner_id`` is the caller; ``host`` is the one by which they reached this server.
+
+    Raises:
+        InvalidField: something of that cannot be used.
+    """
+    loaded: dict[str, Part] = {}
+    if pending := _pending(drafts):
+        attachments = Attachments(owner_id, host)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(_load(p, attachments)) for p in pending]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        for part, task in zip(pending, tasks, strict=True):
+            loaded[part.param] = task.result()
+    return tuple(_complete(draft, loaded) for draft in drafts)
+
+
+def _complete(draft: Draft, loaded: dict[str, Part]) -> Message:
+    content = tuple(
+        loaded[part.param] if isinstance(part, Pending) else part
+        for part in draft.content
     )
+    return msgspec.structs.replace(draft.message, content=content)
 
 
-def _message(value: Any, param: str, called: set[str]) -> Message:
-    """``called``: the ids of the tool calls so far; this message's are added."""
+def _pending(drafts: tuple[Draft, ...]) -> list[Pending]:
+    return [p for draft in drafts for p in draft.content if isinstance(p, Pending)]
+
+
+async def _load(pending: Pending, attachments: Attachments) -> Part:
+    try:
+        return await attachments.load(pending.reference)
+    except BadRequest as error:
+        raise _unusable(pending.param, error) from error
+
+
+def _unusable(param: str, error: BadRequest) -> InvalidField:
+    return InvalidField(param, f"'{param}' cannot be used. {error.message}")
+
+
+def _draft(value: Any, index: int, calls: _Calls) -> Draft:
+    """``calls``: those so far; this message's are added."""
+    param = f"messages[{index}]"
     if not isinstance(value, dict):
         raise InvalidField(param, f"Invalid type for '{param}': expected an object.")
     fields = Fields(value, f"{param}.")
     fields.required("role")
     role: Any = fields.word("role", _ROLES)
-    calls = _tool_calls(fields) if role == "assistant" else ()
-    called.update(call.id for call in calls)
-    content = _content(fields, role, is_optional=bool(calls))
-    return Message(
-        role=role,
-        content=content,
-        tool_calls=calls,
-        tool_call_id=_answered_call(fields, called) if role == "tool" else None,
-        name=fields.text("name"),
-    )
+    made = _calls_made(fields, index, calls) if role == "assistant" else ()
+    name = fields.text("name")
+    if role == _FUNCTION:
+        message = Message(role="tool", tool_call_id=_answered_function(fields, calls))
+    else:
+        answered = _answered_call(fields, calls) if role == "tool" else None
+        message = Message(role=role, tool_calls=made, tool_call_id=answered, name=name)
+    return Draft(message, _content(fields, role, is_optional=bool(made)))
 
 
-def _answered_call(fields: Fields, called: set[str]) -> str:
+def _calls_made(fields: Fields, index: int, calls: _Calls) -> tuple[ToolCall, ...]:
+    made = _tool_calls(fields)
+    if fields.has("function_call"):
+        # Nine letters and digits: some vendors take no other ids.
+        made = (*made, _call(fields.inner("function_call"), f"call{index:05d}"))
+        calls.functions[made[-1].name] = made[-1].id
+    calls.ids.update(call.id for call in made)
+    return made
+
+
+def _answered_call(fields: Fields, calls: _Calls) -> str:
     fields.required("tool_call_id")
     call_id = fields.text("tool_call_id") or ""
-    if call_id not in called:
+    if call_id not in calls.ids:
         raise fields.refused(
             "tool_call_id", "matches no tool call of an earlier assistant message"
+        )
+    return call_id
+
+
+def _answered_function(fields: Fields, calls: _Calls) -> str:
+    fields.required("name")
+    call_id = calls.functions.get(fields.text("name") or "")
+    if call_id is None:
+        raise fields.refused(
+            "name", "matches no function call of an earlier assistant message"
         )
     return call_id
 
@@ -80,19 +191,20 @@ def _tool_calls(fields: Fields) -> tuple[ToolCall, ...]:
         inner = Fields(value, f"{param}.")
         inner.required("id")
         inner.word("type", ("function",))
-        function = inner.inner("function")
-        function.required("name")
-        calls.append(
-            ToolCall(
-                id=inner.text("id") or "",
-                name=function.text("name") or "",
-                arguments=function.text("arguments") or "{}",
-            )
-        )
+        calls.append(_call(inner.inner("function"), inner.text("id") or ""))
     return tuple(calls)
 
 
-def _content(fields: Fields, role: str, *, is_optional: bool) -> tuple[Part, ...]:
+def _call(function: Fields, call_id: str) -> ToolCall:
+    function.required("name")
+    return ToolCall(
+        id=call_id,
+        name=function.text("name") or "",
+        arguments=function.text("arguments") or "{}",
+    )
+
+
+def _content(fields: Fields, role: str, *, is_optional: bool) -> tuple[AnyPart, ...]:
     value = fields.any("content")
     if value is None:
         refusal = fields.text("refusal") if role == "assistant" else None
@@ -111,7 +223,7 @@ def _content(fields: Fields, role: str, *, is_optional: bool) -> tuple[Part, ...
     )
 
 
-def _part(value: Any, param: str, role: str) -> Part:
+def _part(value: Any, param: str, role: str) -> AnyPart:
     if not isinstance(value, dict):
         raise InvalidField(param, f"Invalid type for '{param}': expected an object.")
     fields = Fields(value, f"{param}.")
@@ -130,28 +242,25 @@ def _part(value: Any, param: str, role: str) -> Part:
     return readers[kind](fields)
 
 
-def _image(fields: Fields) -> Part:
+def _image(fields: Fields) -> AnyPart:
     value = fields.any("image_url")
     if isinstance(value, str):  # tolerated: some clients leave the object out
         inner, name, url = fields, "image_url", value
-        detail = None
+        detail: Any = None
     else:
         inner, name = fields.inner("image_url"), "url"
         inner.required("url")
         url = inner.text("url") or ""
         detail = inner.word("detail", ("auto", "low", "high"))
     if not url.startswith("data:"):
-        raise inner.refused(
-            name, "must be a data: address of an image", code=UNSUPPORTED
-        )
-    decoded = decode_data_uri(url)
-    if decoded is None or not decoded[0].startswith("image/"):
-        raise inner.refused(name, "is no image in base64")
-    media_type, content = decoded
-    return ImagePart(content, media_type, detail)  # type: ignore[arg-type]
+        return Pending(inner.param(name), ImageReference(url, detail))
+    try:
+        return image_of_data(url, detail)
+    except UnusableAttachment as error:
+        raise _unusable(inner.param(name), error) from error
 
 
-def _audio(fields: Fields) -> Part:
+def _audio(fields: Fields) -> AnyPart:
     inner = fields.inner("input_audio")
     inner.required("data")
     inner.required("format")
@@ -162,14 +271,14 @@ def _audio(fields: Fields) -> Part:
     return AudioPart(content, kind)
 
 
-def _file(fields: Fields) -> Part:
+def _file(fields: Fields) -> AnyPart:
     inner = fields.inner("file")
+    filename = inner.text("filename") or ""
     if inner.has("file_id"):
-        raise inner.refused(
-            "file_id", "is not supported; send 'file_data'", code=UNSUPPORTED
-        )
+        reference = FileReference(inner.text("file_id") or "", filename)
+        return Pending(inner.param("file_id"), reference)
     inner.required("file_data")
     decoded = decode_data_uri(inner.text("file_data") or "")
     if decoded is None:
         raise inner.refused("file_data", "is no data: address in base64")
-    return FilePart(decoded[1], decoded[0], inner.text("filename") or "")
+    return FilePart(decoded[1], decoded[0], filename)

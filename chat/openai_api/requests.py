@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ from django.conf import settings
 
 from chat.openai_api.errors import UNSUPPORTED, InvalidField
 from chat.openai_api.fields import Fields
-from chat.openai_api.messages import read_messages
+from chat.openai_api.messages import Draft, read_messages
 from workflows.providers.messages import (
     ChatRequest,
     NamedTool,
@@ -23,20 +24,26 @@ MAX_TOP_LOGPROBS = 20
 MAX_TOOLS = 1_024
 _EXTRA_TEXTS = ("user", "safety_identifier", "service_tier", "prompt_cache_key")
 _EXTRA_MAPPINGS = ("metadata", "prediction", "web_search_options")
-_LEGACY = ("functions", "function_call")
 ToolChoice = Literal["none", "auto", "required"]
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a caller wants. ``model`` is the id as they wrote it."""
+    """What a caller wants.
+
+    ``model`` is the id as they wrote it. ``request`` lacks its messages, until what
+    they refer to has been read. ``is_legacy``: it speaks of functions, as requests did
+    before there were tools, and so does the answer.
+    """
 
     model: str
     provider: str | None
+    messages: tuple[Draft, ...]
     request: ChatRequest
     choices: int
     is_stream: bool
     wants_usage: bool
+    is_legacy: bool
 
 
 def read_completion(body: dict[str, Any]) -> Completion:
@@ -52,11 +59,12 @@ def read_completion(body: dict[str, Any]) -> Completion:
         raise fields.refused("model", "must not be empty")
     model = model or settings.DEFAULT_MODEL
     is_stream = fields.flag("stream") or False
-    tools = _tools(fields)
     _refuse_other_kinds(fields)
+    is_legacy = _is_legacy(fields)
+    tools = _functions(fields) if is_legacy else _tools(fields)
     request = ChatRequest(
         model=model,
-        messages=messages,
+        messages=(),
         temperature=fields.number("temperature", 0, 2),
         top_p=fields.number("top_p", 0, 1),
         max_tokens=_max_tokens(fields),
@@ -70,18 +78,23 @@ def read_completion(body: dict[str, Any]) -> Completion:
         reasoning_effort=fields.text("reasoning_effort"),
         verbosity=fields.text("verbosity"),
         tools=tools,
-        tool_choice=_tool_choice(fields, tools),
-        parallel_tool_calls=fields.flag("parallel_tool_calls"),
+        tool_choice=_function_choice(fields, tools)
+        if is_legacy
+        else _tool_choice(fields, tools),
+        # An answer of the old form has room for one call.
+        parallel_tool_calls=False if is_legacy else fields.flag("parallel_tool_calls"),
         response_format=_response_format(fields),
         extras=_extras(fields),
     )
     return Completion(
         model=model,
         provider=fields.text("provider"),
+        messages=messages,
         request=request,
         choices=fields.whole("n", 1, MAX_CHOICES) or 1,
         is_stream=is_stream,
         wants_usage=_wants_usage(fields, is_stream=is_stream),
+        is_legacy=is_legacy,
     )
 
 
@@ -124,20 +137,43 @@ def _logit_bias(fields: Fields) -> dict[str, float] | None:
     return {name: bias for name, bias in pairs if bias is not None}
 
 
+def _is_legacy(fields: Fields) -> bool:
+    """Tell whether a request speaks of functions; not of tools as well."""
+    for name, successor in (("functions", "tools"), ("function_call", "tool_choice")):
+        if fields.has(name) and (fields.has("tools") or fields.has("tool_choice")):
+            raise fields.refused(name, f"is the old form of '{successor}': send one")
+    if fields.has("function_call") and not fields.has("functions"):
+        raise fields.refused("function_call", "needs 'functions'")
+    return fields.has("functions")
+
+
 def _tools(fields: Fields) -> tuple[Tool, ...]:
-    found = fields.array("tools") or []
+    tools = []
+    for inner in _objects(fields, "tools"):
+        inner.required("type")
+        inner.word("type", ("function",))
+        tools.append(_tool(inner.inner("function")))
+    return tuple(tools)
+
+
+def _functions(fields: Fields) -> tuple[Tool, ...]:
+    return tuple(_tool(inner) for inner in _objects(fields, "functions"))
+
+
+def _objects(fields: Fields, name: str) -> Iterator[Fields]:
+    found = fields.array(name) or []
     if len(found) > MAX_TOOLS:
-        raise fields.refused("tools", f"must have at most {MAX_TOOLS} tools")
-    return tuple(_tool(tool, f"tools[{i}]") for i, tool in enumerate(found))
+        raise fields.refused(name, f"must have at most {MAX_TOOLS} members")
+    for index, value in enumerate(found):
+        param = f"{name}[{index}]"
+        if not isinstance(value, dict):
+            raise InvalidField(
+                param, f"Invalid type for '{param}': expected an object."
+            )
+        yield Fields(value, f"{param}.")
 
 
-def _tool(value: Any, param: str) -> Tool:
-    if not isinstance(value, dict):
-        raise InvalidField(param, f"Invalid type for '{param}': expected an object.")
-    fields = Fields(value, f"{param}.")
-    fields.required("type")
-    fields.word("type", ("function",))
-    function = fields.inner("function")
+def _tool(function: Fields) -> Tool:
     function.required("name")
     return Tool(
         name=function.text("name") or "",
@@ -164,12 +200,33 @@ def _tool_choice(
     inner = Fields(value, "tool_choice.")
     inner.required("type")
     inner.word("type", ("function",))
-    function = inner.inner("function")
-    function.required("name")
-    name = function.text("name") or ""
+    name = _named(inner.inner("function"))
     if name not in {tool.name for tool in tools}:
         raise fields.refused("tool_choice", f"names no tool of 'tools': '{name[:100]}'")
     return NamedTool(name)
+
+
+def _function_choice(
+    fields: Fields, functions: tuple[Tool, ...]
+) -> ToolChoice | NamedTool | None:
+    value = fields.any("function_call")
+    if value is None:
+        return None
+    if value in ("none", "auto"):
+        return value  # type: ignore[no-any-return]
+    if not isinstance(value, dict):
+        raise fields.refused("function_call", "must be 'none', 'auto' or a function")
+    name = _named(fields.inner("function_call"))
+    if name not in {function.name for function in functions}:
+        raise fields.refused(
+            "function_call", f"names no function of 'functions': '{name[:100]}'"
+        )
+    return NamedTool(name)
+
+
+def _named(function: Fields) -> str:
+    function.required("name")
+    return function.text("name") or ""
 
 
 def _response_format(fields: Fields) -> ResponseFormat | None:
@@ -205,8 +262,3 @@ def _refuse_other_kinds(fields: Fields) -> None:
     if fields.has("audio") or any(kind != "text" for kind in modalities):
         name = "audio" if fields.has("audio") else "modalities"
         raise fields.refused(name, "asks for more than text", code=UNSUPPORTED)
-    for name in _LEGACY:
-        if fields.has(name):
-            raise fields.refused(
-                name, "is not supported; use 'tools' instead", code=UNSUPPORTED
-            )

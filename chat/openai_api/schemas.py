@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from workflows.providers.messages import FinishReason, Usage
+
+AnyFinishReason: TypeAlias = FinishReason | Literal["function_call"]
+"""The last one only where a request speaks of functions: see ``Completion``."""
 
 
 class Emitted(msgspec.Struct, forbid_unknown_fields=True):
@@ -45,6 +48,7 @@ class Delta(Emitted, kw_only=True):
     content: str | UnsetType = UNSET
     reasoning_content: str | UnsetType = UNSET
     tool_calls: list[CallPiece] | UnsetType = UNSET
+    function_call: FunctionCall | UnsetType = UNSET
 
 
 class Logprobs(Emitted, kw_only=True):
@@ -60,7 +64,7 @@ class ChunkChoice(Emitted, kw_only=True):
     index: int
     delta: Delta
     logprobs: Logprobs | None = None
-    finish_reason: FinishReason | None = None
+    finish_reason: AnyFinishReason | None = None
 
 
 class UsageDetails(Emitted, kw_only=True):
@@ -100,6 +104,7 @@ class AnswerMessage(Emitted, kw_only=True):
     refusal: None = None
     reasoning_content: str | UnsetType = UNSET
     tool_calls: list[Call] | UnsetType = UNSET
+    function_call: FunctionCall | UnsetType = UNSET
 
 
 class AnswerChoice(Emitted, kw_only=True):
@@ -108,7 +113,7 @@ class AnswerChoice(Emitted, kw_only=True):
     index: int
     message: AnswerMessage
     logprobs: Logprobs | None = None
-    finish_reason: FinishReason
+    finish_reason: AnyFinishReason
 
 
 class ChatCompletion(Emitted, kw_only=True):

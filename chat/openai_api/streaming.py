@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from chat.openai_api.errors import describe
 from chat.openai_api.generation import Call, Generation, Head, Item
+from chat.openai_api.legacy import use_old_form
 from chat.openai_api.schemas import (
     CallPiece,
     ChunkChoice,
@@ -49,10 +50,12 @@ class CompletionStream:
         *,
         identity: Identity,
         wants_usage: bool,
+        is_legacy: bool,
     ) -> None:
         self._generation = generation
         self._head = head
         self._wants_usage = wants_usage
+        self._is_legacy = is_legacy
         self._first: list[Item] = []
         # By choice: the event of a text, encoded but for the text.
         self._around_text: dict[int, tuple[bytes, bytes]] = {}
@@ -167,6 +170,8 @@ class CompletionStream:
             logprobs=Logprobs(content=logprobs) if logprobs else None,
             finish_reason=finish_reason,
         )
+        if self._is_legacy:
+            use_old_form(choice)
         usage: UnsetType | None = None if self._wants_usage else UNSET
         chunk = CompletionChunk(**self._head._asdict(), choices=[choice], usage=usage)
         return sse.one_line_each(sse.event(encode(chunk)))

@@ -40,6 +40,7 @@ class ChatCompletions(OpenAIView):
         """Ask the model. Who leaves ends the call to the provider."""
         # Here, because most servers never speak to a model.
         from chat.openai_api.generation import Generation, Head
+        from chat.openai_api.messages import load_messages
         from chat.openai_api.requests import read_completion
 
         wanted = read_completion(cast("dict[str, Any]", request.data))
@@ -47,14 +48,19 @@ class ChatCompletions(OpenAIView):
         found = await providers.find(
             identity.user_id, wanted.model, provider=wanted.provider
         )
-        call = msgspec.structs.replace(wanted.request, model=found.model)
+        messages = await load_messages(
+            wanted.messages, identity.user_id, request.get_host()
+        )
+        call = msgspec.structs.replace(
+            wanted.request, model=found.model, messages=messages
+        )
         provider = found.access.connect()
         answers = [provider.stream(call) for _ in range(wanted.choices)]
         generation = Generation(answers, call)
         head = Head(f"chatcmpl-{secrets.token_hex(16)}", int(time.time()), wanted.model)
         if wanted.is_stream:
             return await _stream(generation, head, wanted, identity)
-        return await _whole(generation, head)
+        return await _whole(generation, head, wanted)
 
 
 class ModelCollection(OpenAIView):
@@ -89,7 +95,11 @@ async def _stream(
     from chat.openai_api.streaming import CompletionStream
 
     stream = CompletionStream(
-        generation, head, identity=identity, wants_usage=wanted.wants_usage
+        generation,
+        head,
+        identity=identity,
+        wants_usage=wanted.wants_usage,
+        is_legacy=wanted.is_legacy,
     )
     try:
         await stream.begin()
@@ -101,11 +111,15 @@ async def _stream(
     )
 
 
-async def _whole(generation: Generation, head: Head) -> HttpResponse:
+async def _whole(
+    generation: Generation, head: Head, wanted: Completion
+) -> HttpResponse:
     # As in ``ChatCompletions.post``.
     from chat.openai_api.answers import whole_answer
 
     try:
-        return json_response(await whole_answer(generation, head))
+        return json_response(
+            await whole_answer(generation, head, is_legacy=wanted.is_legacy)
+        )
     finally:
         generation.close()

@@ -171,3 +171,33 @@ async def test_z04_her_workflow_may_not_be_exported_by_others(world, bob):
 
     path = f"/api/workflows/{made['workflow_id']}/export-bundle"
     assert (await bob.request("GET", path)).status == 404
+
+
+async def test_z04_a_message_shows_a_model_none_of_her_files(
+    world, bob, hers, settings
+):
+    settings.FAKE_PROVIDER_CHOSEN = True
+
+    def asked(picture_id: str, path: str) -> list[dict[str, Any]]:
+        parts = [
+            {"type": "file", "file": {"file_id": picture_id}},
+            {"type": "image_url", "image_url": f"asset://{picture_id}"},
+            {"type": "image_url", "image_url": {"url": f"/storage/{path}"}},
+        ]
+        messages = [[{"role": "user", "content": [part]}] for part in parts]
+        return [{"model": "fake/echo", "messages": found} for found in messages]
+
+    nobodys = asked(NOBODYS, f"temp/{NOBODYS}.png")
+    for foreign, unknown in zip(
+        asked(hers["picture_id"], hers["temp_path"]), nobodys, strict=True
+    ):
+        answers = [
+            await bob.request("POST", "/v1/chat/completions", body)
+            for body in (foreign, unknown)
+        ]
+
+        assert answers[0].status == 400
+        assert answers[0].body == answers[1].body
+    own = asked(hers["picture_id"], hers["temp_path"])[1]
+    alice = world.people["alice"]
+    assert (await alice.request("POST", "/v1/chat/completions", own)).status == 200

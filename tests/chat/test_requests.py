@@ -5,7 +5,9 @@ import base64
 import pytest
 from django.test import override_settings
 
+from chat.attachments import FileReference, ImageReference
 from chat.openai_api.errors import InvalidField
+from chat.openai_api.messages import Pending
 from chat.openai_api.requests import read_completion
 from workflows.providers.messages import (
     AudioPart,
@@ -38,7 +40,7 @@ def read(**fields):
 
 def part(value, role="user"):
     wanted = read(messages=[{"role": role, "content": [value]}])
-    return wanted.request.messages[0].content[0]
+    return wanted.messages[0].content[0]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,30 @@ def part(value, role="user"):
         ({"metadata": "x"}, "metadata"),
         ({"user": 1}, "user"),
         ({"provider": 1}, "provider"),
-        ({"functions": [{}]}, "functions"),
+        ({"functions": [{}]}, "functions[0].name"),
+        ({"functions": [1]}, "functions[0]"),
+        ({"functions": [{"name": "f"}], "tools": [TOOL]}, "functions"),
+        ({"functions": [{"name": "f"}], "tool_choice": "auto"}, "functions"),
+        ({"tools": [TOOL], "function_call": "auto"}, "function_call"),
+        ({"function_call": "auto"}, "function_call"),
+        ({"functions": [{"name": "f"}], "function_call": "must"}, "function_call"),
+        (
+            {"functions": [{"name": "f"}], "function_call": {"name": "g"}},
+            "function_call",
+        ),
+        ({"functions": [{"name": "f"}], "function_call": {}}, "function_call.name"),
+        (
+            {"messages": [{"role": "assistant", "function_call": {}}]},
+            "messages[0].function_call.name",
+        ),
+        (
+            {"messages": [{"role": "function", "content": "1"}]},
+            "messages[0].name",
+        ),
+        (
+            {"messages": [CALLED, {"role": "function", "name": "add", "content": ""}]},
+            "messages[1].name",
+        ),
     ],
 )
 def test_a_refusal_names_the_field(fields, param):
@@ -126,10 +151,6 @@ def test_a_refusal_names_the_field(fields, param):
         ({"type": "image_url"}, "image_url"),
         ({"type": "image_url", "image_url": {}}, "image_url.url"),
         (
-            {"type": "image_url", "image_url": {"url": "http://10.0.0.1/a.png"}},
-            "image_url.url",
-        ),
-        (
             {"type": "image_url", "image_url": {"url": "data:image/png;base64,%%"}},
             "image_url.url",
         ),
@@ -145,7 +166,7 @@ def test_a_refusal_names_the_field(fields, param):
             {"type": "input_audio", "input_audio": {"data": "?", "format": "wav"}},
             "input_audio.data",
         ),
-        ({"type": "file", "file": {"file_id": "a"}}, "file.file_id"),
+        ({"type": "file", "file": {"file_id": 1}}, "file.file_id"),
         ({"type": "file", "file": {}}, "file.file_data"),
     ],
 )
@@ -228,9 +249,72 @@ def test_a_round_of_tools_is_accepted_as_it_came():
         messages=[HI, CALLED, {"role": "tool", "tool_call_id": "c1", "content": "2"}]
     )
 
-    _, assistant, result = wanted.request.messages
+    _, (assistant, _), (result, content) = wanted.messages
     assert assistant.tool_calls[0].arguments == '{"a":1}'
-    assert (result.tool_call_id, result.text) == ("c1", "2")
+    assert (result.tool_call_id, content) == ("c1", (TextPart("2"),))
+
+
+def test_what_a_message_refers_to_is_read_later():
+    url = "http://public.test/a.png"
+    image = {"type": "image_url", "image_url": {"url": url, "detail": "high"}}
+    file = {"type": "file", "file": {"file_id": "a1", "filename": "b.pdf"}}
+
+    where = "messages[0].content[0]"
+    assert part(image) == Pending(f"{where}.image_url.url", ImageReference(url, "high"))
+    assert part({"type": "image_url", "image_url": "/storage/a.png"}) == Pending(
+        f"{where}.image_url", ImageReference("/storage/a.png")
+    )
+    assert part(file) == Pending(f"{where}.file.file_id", FileReference("a1", "b.pdf"))
+
+
+def test_references_have_a_bound():
+    image = {"type": "image_url", "image_url": {"url": "http://public.test/"}}
+
+    assert read(messages=[{"role": "user", "content": [image] * 100}])
+    with pytest.raises(InvalidField, match="at most 100 pictures and files"):
+        read(messages=[{"role": "user", "content": [image] * 101}])
+
+
+def test_a_picture_is_what_its_bytes_say():
+    jpeg = base64.b64encode(b"\xff\xd8\xff\xe0").decode()
+    odd = base64.b64encode(b"BMxx").decode()
+
+    for data, media_type in ((jpeg, "image/jpeg"), (odd, "image/png")):
+        image = {"type": "image_url", "image_url": f"data:image/png;base64,{data}"}
+        assert part(image).media_type == media_type
+
+
+def test_functions_are_tools():
+    function = {"name": "add", "description": "Adds.", "parameters": {"a": 1}}
+
+    wanted = read(functions=[function], function_call={"name": "add"})
+
+    assert wanted.is_legacy
+    assert wanted.request.tools == (Tool("add", "Adds.", {"a": 1}),)
+    assert wanted.request.tool_choice == NamedTool("add")
+    assert wanted.request.parallel_tool_calls is False
+    assert not read(tools=[TOOL]).is_legacy
+
+
+def test_a_round_of_functions_is_a_round_of_tools():
+    called = {
+        "role": "assistant",
+        "content": None,
+        "function_call": {"name": "add", "arguments": "{}"},
+    }
+    wanted = read(
+        messages=[
+            *(HI, called, {"role": "function", "name": "add", "content": "1"}),
+            *(called, {"role": "function", "name": "add", "content": "2"}),
+        ]
+    )
+
+    _, *messages = (draft.message for draft in wanted.messages)
+    first, one, second, two = messages
+    assert [message.role for message in messages] == ["assistant", "tool"] * 2
+    assert one.tool_call_id == first.tool_calls[0].id
+    assert two.tool_call_id == second.tool_calls[0].id != one.tool_call_id
+    assert wanted.messages[2].content == (TextPart("1"),)
 
 
 def test_c03_no_address_of_a_provider_comes_from_a_request():
