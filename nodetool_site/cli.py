@@ -15,8 +15,10 @@ from nodetool_site import __version__
 
 APPS = ("nodetool_site", "storage", "workflows", "jobs", "chat")
 HIDDEN = frozenset({"runserver"})
-# These prepare the database themselves, or must see it as it is.
-OWN_DATABASE = frozenset({"serve", "chat-server", "worker", "db", "doctor"})
+# These prepare the database themselves, need none, or must see it as it is.
+OWN_DATABASE = frozenset(
+    {"serve", "chat-server", "chat-client", "worker", "db", "doctor"}
+)
 USAGE = "usage: nodetool [-h] [--version] COMMAND ..."
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 

@@ -110,3 +110,20 @@ def test_workflow_of_a_file_is_stored_for_everybody(chat_server):
 
     assert done.code == 0, done.err
     assert json.loads(done.out)["access"] == "public"
+
+
+def test_own_client_brings_the_token_of_the_environment(chat_server):
+    words = (
+        "chat-client",
+        "--server-url",
+        chat_server.base_url,
+        "--model",
+        "fake/echo",
+    )
+
+    known = chat_server.cli(*words, "--message", "Hello")
+    stranger = chat_server.cli(*words, "--auth-token", "wrong", "--message", "Hello")
+
+    assert (known.code, known.out, known.err) == (0, "Hello\n", "")
+    assert (stranger.code, stranger.out) == (1, "")
+    assert "refuses the token; --auth-token gives one" in stranger.err
