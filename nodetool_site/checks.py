@@ -55,6 +55,13 @@ def settings_problems() -> Iterable[Problem]:
             f"ALLOWED_HOSTS=* in {settings.SERVER_MODE} mode would serve any Host name",
             "list the names by which clients reach this server",
         )
+    if settings.SERVER_MODE in HARDENED and settings.EGRESS_ALLOW_PRIVATE:
+        yield (
+            "nodetool.E016",
+            f"EGRESS_ALLOW_PRIVATE in {settings.SERVER_MODE} mode would let callers "
+            "look into this server's network",
+            "unset it: it is for desktop mode",
+        )
 
 
 def process_problems() -> Iterable[Problem]:

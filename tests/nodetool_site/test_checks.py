@@ -54,6 +54,7 @@ def test_private_settings_are_sane():
         ("AUTH_PROVIDER", "supabase", "nodetool.E008"),
         ("SECRET_KEY", "Your-Secret-Key", "nodetool.E010"),
         ("ALLOWED_HOSTS", ["localhost", "*"], "nodetool.E011"),
+        ("EGRESS_ALLOW_PRIVATE", True, "nodetool.E016"),
     ],
 )
 def test_a09_careless_private_server_is_named(settings, name, value, problem):

@@ -235,28 +235,51 @@ async def test_credentials_stay_with_their_origin(monkeypatch):
     assert accepted == {"a/b"}
 
 
-async def test_the_name_is_asked_for_and_its_certificate_checked(monkeypatch, tmp_path):
-    asked = []
-    context = _server_context(tmp_path, "public.test")
-    context.sni_callback = lambda sock, name, _: asked.append(name)
-    served = await asyncio.start_server(
-        lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=context
+@pytest.fixture
+async def asked(monkeypatch, tmp_path):
+    """The names that an https server was asked for; its certificate is public.test's.
+
+    The client trusts who made it.
+    """
+    names = []
+    certificate = _certificate("public.test", tmp_path / "server.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    context.sni_callback = lambda sock, name, _: names.append(name)
+    monkeypatch.setattr(
+        "aiohttp.connector._SSL_CONTEXT_VERIFIED",
+        ssl.create_default_context(cafile=certificate),
     )
+
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        await OK(writer)
+        writer.close()
+
+    served = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    address = served.sockets[0].getsockname()
     loop = asyncio.get_running_loop()
     connect = loop.sock_connect
-    monkeypatch.setattr(
-        loop,
-        "sock_connect",
-        lambda sock, _: connect(sock, served.sockets[0].getsockname()),
-    )
+    monkeypatch.setattr(loop, "sock_connect", lambda sock, _: connect(sock, address))
     async with served:
-        with pytest.raises(FetchFailed, match="certificate"):
-            await EgressClient(web_addresses.lookup).fetch("https://public.test/")
+        yield names
 
+
+async def test_the_name_is_asked_for_and_on_the_certificate(asked):
+    found = await EgressClient(web_addresses.lookup).fetch("https://public.test/")
+
+    assert found.content == b"here"
     assert asked == ["public.test"]
 
 
-def _server_context(folder, name):
+@pytest.mark.parametrize("host", ["other.test", "8.8.8.8"])
+async def test_a_certificate_of_another_name_is_refused(asked, host):
+    with pytest.raises(FetchFailed, match="certificate"):
+        await EgressClient(web_addresses.lookup).fetch(f"https://{host}/")
+
+
+def _certificate(name, file):
+    """Make a certificate that vouches for itself, with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
@@ -273,7 +296,6 @@ def _server_context(folder, name):
         )
         .sign(key, hashes.SHA256())
     )
-    file = folder / "server.pem"
     file.write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,
@@ -282,9 +304,7 @@ def _server_context(folder, name):
         )
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
+    return file
 
 
 # --- Bounds
