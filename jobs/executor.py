@@ -28,7 +28,6 @@ from workflows.engine.errors import EngineError, NodeError
 from workflows.engine.events import JobUpdate, LogUpdate
 from workflows.engine.graph import load_graph
 from workflows.engine.runner import GraphRun
-from workflows.node_policy import allowed_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,9 +175,7 @@ class Attempt:
     async def _run_graph(self) -> None:
         graph = load_graph(self._claimed.graph.encode())
         params = msgspec.json.decode(self._claimed.params)
-        run = self._run = GraphRun(
-            graph, registry=allowed_nodes(), context=self._context, params=params
-        )
+        run = self._run = GraphRun(graph, context=self._context, params=params)
         self.log.progress = lambda: run.progress
         await self._begin()
         await run.execute()

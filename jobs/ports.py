@@ -18,6 +18,7 @@ from storage.job_assets import JobAssetStore
 from storage.job_workspace import JobWorkspace
 from storage.vault import reveal_secret
 from workflows.engine.context import BlockingRunner, RunContext, SavedWorkflow
+from workflows.node_policy import allowed_nodes
 from workflows.reads import read_runnable, read_tools
 
 
@@ -91,6 +92,7 @@ def make_context(job: ClaimedJob, log: JobLog, blocking: BlockingRunner) -> RunC
     return RunContext(
         job_id=job.id,
         user_id=job.owner_id,
+        nodes=allowed_nodes(),
         sink=log,
         assets=JobAssetStore(job.owner_id, job.id, job.workflow_id),
         secrets=JobSecrets(job.owner_id, log.mask.learn),

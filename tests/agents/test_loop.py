@@ -4,6 +4,7 @@ import pytest
 
 from tests.agents.scripted import Adder, Answers, Loop, Returns, script
 from workflows.agents import answers, tools
+from workflows.agents import loop as loop_module
 from workflows.agents.loop import (
     AgentError,
     Piece,
@@ -213,3 +214,16 @@ async def test_what_was_said_before_a_failure_is_counted():
         await loop.run()
 
     assert loop.usage.document()["completion_tokens"] == 1
+
+
+async def test_all_agents_of_a_run_share_a_bound_on_tools(monkeypatch):
+    monkeypatch.setattr(loop_module, "MAX_CALLS_OF_RUN", 1)
+    adder = Adder()
+    loop = Loop(script({"tool_calls": [ADD]}, {"tool_calls": [ADD]}, {}), adder)
+
+    await loop.run()
+
+    assert len(adder.calls) == 1
+    assert loop.usage.tool_calls == 1
+    last = loop.of(ToolEnded)[1].outcome
+    assert last.text == "Error: This run has called 1 tools already"

@@ -138,6 +138,7 @@ class Recording:
         context = RunContext(
             job_id="job",
             user_id="1",
+            nodes=registry,
             sink=self.sink,
             assets=self.assets,
             secrets=NoSecrets(),
@@ -150,7 +151,6 @@ class Recording:
         )
         self.run = GraphRun(
             load_graph(what) if isinstance(what, dict) else what,
-            registry=registry,
             context=context,
             params=params or {},
         )

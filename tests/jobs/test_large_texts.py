@@ -89,6 +89,7 @@ async def run_and_store(new_job) -> list[dict[str, Any]]:
     context = RunContext(
         job_id=new_job.id,
         user_id="owner",
+        nodes=registry,
         sink=log,
         assets=JobAssetStore("owner", new_job.id),
         secrets=None,
@@ -99,7 +100,7 @@ async def run_and_store(new_job) -> list[dict[str, Any]]:
         threads=None,
         workflows=None,
     )
-    run = GraphRun(load_graph(GRAPH), registry=registry, context=context, params={})
+    run = GraphRun(load_graph(GRAPH), context=context, params={})
     async with silences() as found:
         await run.execute()
         result = await run.outputs.result()

@@ -13,7 +13,12 @@ import msgspec
 from storage.images import Images
 from storage.job_assets import decode_data_uri
 from storage.job_workspace import JobWorkspace
-from workflows.engine.context import NodeContext, ReachedModel, RunContext
+from workflows.engine.context import (
+    NodeContext,
+    ReachedModel,
+    RunContext,
+    SavedWorkflow,
+)
 from workflows.engine.errors import EngineError
 from workflows.engine.events import Event, OutputUpdate
 from workflows.engine.graph import load_graph
@@ -21,6 +26,7 @@ from workflows.engine.node import InputNode, Node, OutputNode
 from workflows.engine.plans import plan_of
 from workflows.engine.registry import NodeRegistry
 from workflows.engine.runner import GraphRun
+from workflows.io_schemas import input_schema
 from workflows.nodes import registry
 from workflows.providers.base import ProviderError
 from workflows.providers.fake import FakeProvider
@@ -253,26 +259,60 @@ class StoredThreads:
         return messages[: ids.index(until) + 1] if until else messages
 
 
+class StoredWorkflows:
+    """The workflows of a user."""
+
+    def __init__(self, *workflows: SavedWorkflow) -> None:
+        self._workflows = workflows
+
+    async def get(self, workflow_id: str) -> SavedWorkflow | None:
+        found = (each for each in self._workflows if each.id == workflow_id)
+        return next(found, None)
+
+    async def tools(self) -> list[SavedWorkflow]:
+        return [each for each in self._workflows if each.run_mode == "tool"]
+
+
+def saved_workflow(graph: dict[str, Any], **fields: Any) -> SavedWorkflow:
+    """Return a stored workflow that is meant to be a tool called ``adder``."""
+    return SavedWorkflow(
+        **{
+            "id": "w1",
+            "name": "Adder",
+            "description": "Adds.",
+            "tool_name": "adder",
+            "run_mode": "tool",
+            "graph": msgspec.json.encode(graph),
+            "input_schema": input_schema(graph),
+            **fields,
+        }
+    )
+
+
 def run_context(
     recorder: Recorder,
     blocking: Any,
     *,
-    workspace: Any = None,
     folders: dict[str, dict[str, Any]] | None = None,
-    threads: Any = None,
+    **ports: Any,
 ) -> RunContext:
+    """Return what a run needs; ``ports`` are those that a test has made itself."""
     return RunContext(
-        job_id="job",
-        user_id="1",
-        sink=recorder,
-        assets=InlineAssets(folders or {}),
-        secrets=StoredSecrets(),
-        blocking=blocking,
-        images=Images(blocking),
-        workspace=workspace,
-        models=OfflineModels(),
-        threads=threads,
-        workflows=None,
+        **{
+            "job_id": "job",
+            "user_id": "1",
+            "nodes": registry_for_tests(),
+            "sink": recorder,
+            "assets": InlineAssets(folders or {}),
+            "secrets": StoredSecrets(),
+            "blocking": blocking,
+            "images": Images(blocking),
+            "workspace": None,
+            "models": OfflineModels(),
+            "threads": None,
+            "workflows": StoredWorkflows(),
+            **ports,
+        }
     )
 
 
@@ -321,10 +361,16 @@ async def run_case(case: Case, *, blocking: Any = None) -> Outcome:
     return outcome
 
 
-async def run_node(node_type: str, data: dict[str, Any], **ports: Any) -> Outcome:
+async def run_node(
+    node_type: str,
+    data: dict[str, Any],
+    *,
+    recorder: Recorder | None = None,
+    **ports: Any,
+) -> Outcome:
     """Run one node by itself, with ports of the test's own."""
     case = Case(node_type=node_type, data=data)
-    context = run_context(Recorder(), PickledCalls(), **ports)
+    context = run_context(recorder or Recorder(), PickledCalls(), **ports)
     return await _run(graph_of(case), {}, context)
 
 
@@ -342,7 +388,6 @@ async def _run(
 ) -> Outcome:
     run = GraphRun(
         load_graph(graph),
-        registry=registry_for_tests(),
         context=context,
         params=params,
     )

@@ -9,7 +9,6 @@ from tests.nodes.harness import (
     PickledCalls,
     Recorder,
     graph_of,
-    registry,
     run_case,
     run_context,
 )
@@ -90,7 +89,6 @@ async def test_realtime_audio_takes_chunks_until_it_is_ended_r28():
     graph = graph_of(Case(node_type="nodetool.input.RealtimeAudioInput"))
     run = GraphRun(
         load_graph(graph),
-        registry=registry,
         context=run_context(recorder, PickledCalls()),
         params={},
     )

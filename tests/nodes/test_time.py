@@ -9,7 +9,6 @@ from tests.nodes.harness import (
     PickledCalls,
     Recorder,
     graph_of,
-    registry_for_tests,
     run_case,
     run_context,
 )
@@ -106,7 +105,6 @@ async def test_a_trigger_without_a_limit_runs_until_it_is_cancelled():
     graph = graph_of(Case(node_type=INTERVAL, data={"interval_seconds": 0.001}))
     run = GraphRun(
         load_graph(graph),
-        registry=registry_for_tests(),
         context=run_context(recorder, PickledCalls()),
         params={},
     )

@@ -50,6 +50,7 @@ def start(example_name, **params):
     context = RunContext(
         job_id="job",
         user_id="1",
+        nodes=registry,
         sink=sink,
         assets=MemoryAssets(),
         secrets=NoSecrets(),
@@ -61,7 +62,7 @@ def start(example_name, **params):
         workflows=None,
     )
     graph = load_graph(example.fields.graph)
-    run = GraphRun(graph, registry=registry, context=context, params=params)
+    run = GraphRun(graph, context=context, params=params)
     return run, sink
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from workflows.agents.loop import AgentError
-from workflows.engine.errors import describe
+from workflows.agents.tool_names import UnknownTool
+from workflows.engine.errors import NodeTypeOff, describe
 from workflows.engine.events import ErrorMessage
 from workflows.providers.base import (
     ProviderError,
@@ -46,6 +47,8 @@ def error_type(error: Exception) -> ErrorType:
         return "connection"
     if isinstance(error, AgentError):
         return "provider_error"
+    if isinstance(error, UnknownTool | NodeTypeOff):
+        return "invalid_request"
     if not isinstance(error, ProviderError):
         return "internal"
     if error.code in ("provider_auth_error", "provider_not_configured"):

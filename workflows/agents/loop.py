@@ -31,6 +31,9 @@ from workflows.providers.messages import (
 
 MAX_ROUNDS = 10
 MAX_CALLS = 16
+# Of all agents of a run together, those in its workflow tools too: without it the
+# bounds above would multiply with every level.
+MAX_CALLS_OF_RUN = 1_000
 BETWEEN_ROUNDS = "\n\n"
 
 
@@ -190,6 +193,9 @@ class AgentLoop:
     async def _outcome(self, call: AskedCall, number: int) -> Outcome:
         if number >= MAX_CALLS:
             return failed(f"Only {MAX_CALLS} tools are called at a time")
+        if self._usage.tool_calls >= MAX_CALLS_OF_RUN:
+            return failed(f"This run has called {MAX_CALLS_OF_RUN} tools already")
+        self._usage.tool_calls += 1
         tool = self._tools.get(call.name)
         if tool is None:
             names = ", ".join(self._tools) or "none"

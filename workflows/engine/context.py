@@ -6,7 +6,7 @@ without a database, and every surface runs the same engine.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -26,6 +26,8 @@ from workflows.engine.usage import UsageTally
 from workflows.engine.values import wire_type
 
 if TYPE_CHECKING:
+    from workflows.engine.registry import NodeRegistry
+    from workflows.engine.type_specs import TypeSpec
     from workflows.providers.base import ChatProvider
 
 
@@ -270,11 +272,13 @@ class BlockingRunner(Protocol):
 class RunContext(msgspec.Struct, frozen=True, kw_only=True):
     """The ports and the identity of one run.
 
-    ``depth``: how many runs this one is inside of, as a workflow that is a tool.
+    ``nodes``: the node types that it may use, also in runs inside of it. ``depth``: how
+    many runs this one is inside of, as a workflow that is a tool.
     """
 
     job_id: str
     user_id: str
+    nodes: NodeRegistry
     sink: EventSink
     assets: AssetStore
     secrets: SecretReader
@@ -293,16 +297,33 @@ class RunContext(msgspec.Struct, frozen=True, kw_only=True):
 class NodeContext:
     """What a node may use during one activation.
 
+    ``outputs``: what it can send, with what the user has added.
+
     The sending methods wait while the sink is full. After the activation they do
     nothing, so a task that a node left behind cannot speak after the job's end.
     """
 
-    __slots__ = ("_progress", "closed", "node_id", "node_name", "on_use", "run")
+    __slots__ = (
+        "_progress",
+        "closed",
+        "node_id",
+        "node_name",
+        "on_use",
+        "outputs",
+        "run",
+    )
 
-    def __init__(self, run: RunContext, node_id: str, node_name: str) -> None:
+    def __init__(
+        self,
+        run: RunContext,
+        node_id: str,
+        node_name: str,
+        outputs: Mapping[str, TypeSpec] | None = None,
+    ) -> None:
         self.run = run
         self.node_id = node_id
         self.node_name = node_name
+        self.outputs = outputs or {}
         self.closed = False
         self.on_use: Callable[[], None] | None = None
         self._progress = 0

@@ -12,7 +12,6 @@ from workflows.engine.graph import Graph
 from workflows.engine.inputs import RunInputs
 from workflows.engine.outputs import OutputCollector
 from workflows.engine.plans import Flavour
-from workflows.engine.registry import NodeRegistry
 from workflows.engine.scheduler import Scheduler
 from workflows.engine.validation import check_graph
 
@@ -28,12 +27,11 @@ class GraphRun:
         self,
         graph: Graph,
         *,
-        registry: NodeRegistry,
         context: RunContext,
         params: Mapping[str, Any],
     ) -> None:
         self._graph = graph
-        self._registry = registry
+        self._registry = context.nodes
         self._params = params
         self.outputs = OutputCollector(context.assets)
         self._scheduler = Scheduler(context, self.outputs)

@@ -253,7 +253,7 @@ class Scheduler:
 
     def _context_for(self, actor: Actor) -> NodeContext:
         self.has_started = True
-        return NodeContext(self._context, actor.id, actor.name)
+        return NodeContext(self._context, actor.id, actor.name, actor.node.outputs)
 
     async def _await(
         self,

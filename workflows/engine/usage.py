@@ -4,9 +4,13 @@ from __future__ import annotations
 
 
 class UsageTally:
-    """The tokens of all calls of models in one run, summed."""
+    """The tokens of all calls of models in one run, summed.
+
+    ``tool_calls``: how many tools its agents have called, for those who bound that.
+    """
 
     def __init__(self) -> None:
+        self.tool_calls = 0
         self._calls = 0
         self._prompt = 0
         self._completion = 0

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any
 
+from workflows.agents.client_tools import client_tools
 from workflows.agents.conversation import read_conversation
 from workflows.agents.failures import error_message
 from workflows.agents.loop import AgentLoop, RoundEnded
 from workflows.agents.telling import Teller, call_document
+from workflows.agents.tool_names import tools_named
 from workflows.agents.tools import Tool
 from workflows.engine.context import NodeContext, ReachedModel
 from workflows.engine.events import MessageEvent
@@ -59,7 +61,10 @@ class Turn(Node):
             max_tokens=self.max_tokens or None,
         )
         loop = AgentLoop(
-            reached, request, usage=context.run.usage, tools=self._tools(context)
+            reached,
+            request,
+            usage=context.run.usage,
+            tools=await self._tools(context),
         )
         teller = Teller(context, self.thread_id)
         added = _AddedMessages(context, self.thread_id, reached)
@@ -80,8 +85,12 @@ class Turn(Node):
         )
         return await read_conversation(stored, _read_part)
 
-    def _tools(self, context: NodeContext) -> Sequence[Tool]:
-        return ()
+    async def _tools(self, context: NodeContext) -> list[Tool]:
+        """Return the tools; one of the client hides one of the server."""
+        own = client_tools(self.client_tools, context, self.thread_id)
+        taken = {tool.name for tool in own}
+        served = await tools_named(self.tools, context)
+        return [*own, *(tool for tool in served if tool.name not in taken)]
 
 
 class _AddedMessages:

@@ -1,0 +1,82 @@
+"""The types of handles as JSON schemas, for models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workflows.engine.plans import NodePlan
+from workflows.engine.type_specs import TypeSpec
+from workflows.engine.values import ASSET_TYPES
+
+_PLAIN = {
+    "str": "string",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "none": "null",
+}
+
+
+def properties_schema(plan: NodePlan) -> dict[str, Any]:
+    """Return the schema of a node's properties; none of them is required."""
+    properties = {}
+    for each in plan.properties.values():
+        bounds = {"minimum": each.meta.min, "maximum": each.meta.max}
+        schema = {
+            **schema_of(each.spec),
+            "description": each.meta.description,
+            **bounds,
+        }
+        properties[each.name] = {
+            key: value for key, value in schema.items() if value is not None
+        }
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def fields_schema(fields: dict[str, TypeSpec]) -> dict[str, Any]:
+    """Return the schema of an object with exactly these fields."""
+    return {
+        "type": "object",
+        "properties": {name: schema_of(spec) for name, spec in fields.items()},
+        "required": list(fields),
+        "additionalProperties": False,
+    }
+
+
+def schema_of(spec: TypeSpec) -> dict[str, Any]:
+    """Return the schema of one type; what cannot be described may be anything."""
+    schema = _schema_of(spec)
+    if spec.optional and schema:
+        return {"anyOf": [schema, {"type": "null"}]}
+    return schema
+
+
+def _schema_of(spec: TypeSpec) -> dict[str, Any]:
+    name, args = spec.type, spec.type_args
+    if name in _PLAIN:
+        return {"type": _PLAIN[name]}
+    if name == "enum":
+        return {"enum": list(spec.values or ())}
+    if name == "union":
+        return {"anyOf": [schema_of(arg) for arg in args]} if args else {}
+    if name in ("list", "tuple"):
+        each = schema_of(args[0]) if name == "list" and args else {}
+        return {"type": "array", "items": each}
+    if name == "dict":
+        values = schema_of(args[1]) if len(args) > 1 else {}
+        return {"type": "object", "additionalProperties": values or True}
+    if name in ASSET_TYPES:
+        return _asset_schema(name)
+    if name in ("any", "object"):
+        return {}
+    return {"type": "object"}
+
+
+def _asset_schema(name: str) -> dict[str, Any]:
+    text = {"type": ["string", "null"]}
+    return {
+        "type": "object",
+        "description": "A reference to a file, as another tool gave it.",
+        "properties": {"type": {"const": name}, "uri": text, "asset_id": text},
+        "required": ["type"],
+    }
