@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from chat.catalogs import Catalog
 from chat.errors import ModelNotFound
 from chat.openai_api.schemas import Model
 from workflows.providers import registry
 from workflows.providers.messages import ModelInfo
-
-_NO_LANGUAGE = re.compile(
-    "embed|tts|whisper|dall-e|image|moderation|realtime|transcribe", re.IGNORECASE
-)
 
 
 def listed(lists: dict[str, Catalog]) -> list[Model]:
@@ -25,7 +19,7 @@ def listed(lists: dict[str, Catalog]) -> list[Model]:
     found = []
     for provider, catalog in lists.items():
         for model in catalog.models:
-            if _NO_LANGUAGE.search(model.id):
+            if model.kind != "language":
                 continue
             shown = model.id if model.id not in taken else f"{provider}/{model.id}"
             found.append(_document(shown, model, provider))
@@ -46,7 +40,7 @@ def one(lists: dict[str, Catalog], model_id: str) -> Model:
     catalog = lists.get(target.spec.id) if target is not None else None
     if target is not None and catalog is not None:
         for known in catalog.models:
-            if known.id == target.model:
+            if known.id == target.model and known.kind == "language":
                 return _document(model_id, known, target.spec.id)
     raise ModelNotFound(model_id)
 

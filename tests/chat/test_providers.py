@@ -13,6 +13,7 @@ from storage.models import User
 from tests.jobs.http_client import HttpUser
 from workflows.providers import registry
 from workflows.providers.base import ProviderError, ProviderUnavailable
+from workflows.providers.kinds import kind_of
 from workflows.providers.messages import Chunk, ModelInfo
 
 
@@ -41,7 +42,7 @@ class Vendor:
             return []
         if isinstance(found, Exception):
             raise found
-        return [ModelInfo(id=name) for name in found]
+        return [ModelInfo(id=name, kind=kind_of(name) or "language") for name in found]
 
     async def stream(self, request):
         yield Chunk(text=f"{self._name} {request.model}")
@@ -218,6 +219,8 @@ async def test_the_list_has_language_models_by_provider_and_id(vendors):
         ("ollama", "both"), ("ollama", "zephyr"),
         ("openai", "gpt-4o"), ("openai", "openai/both"),
     ]  # fmt: skip
+    for missing in ("whisper-1", "openai/whisper-1"):
+        assert (await HttpUser().get(f"/v1/models/{missing}")).status == 404
     for model in ("both", "openai/both", "openai/gpt-4o", "gpt-4o"):
         one = await HttpUser().get(f"/v1/models/{model}")
         assert one.json["id"] == model.rstrip("/")

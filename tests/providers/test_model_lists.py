@@ -1,4 +1,4 @@
-"""The lists of models: those that talk, from every shape that a list has."""
+"""The lists of models and their kinds, from every shape that a list has."""
 
 import pytest
 
@@ -7,16 +7,18 @@ from tests.providers.vendor import document, vendor, whole
 from workflows.providers.base import ProviderError
 from workflows.providers.messages import ModelInfo
 
-NO_TALK = (
-    "text-embedding-3-small",
-    "tts-1",
-    "whisper-1",
-    "dall-e-3",
-    "gpt-image-1",
-    "omni-moderation-latest",
-    "gpt-4o-realtime-preview",
-    "gpt-4o-transcribe",
-)
+KINDS = {
+    "gpt-4o": "language",
+    "text-embedding-3-small": "embedding",
+    "tts-1": "tts",
+    "whisper-1": "asr",
+    "dall-e-3": "image",
+    "gpt-image-1": "image",
+    "sora-2": "video",
+    "gpt-4o-transcribe": "asr",
+    "gpt-4o-mini-tts": "tts",
+}
+NEVER_LISTED = ("omni-moderation-latest", "gpt-4o-realtime-preview", "rerank-2")
 
 
 def openai_list(*ids, **members):
@@ -26,26 +28,33 @@ def openai_list(*ids, **members):
 ROWS = [
     (
         "openai",
-        {"object": "list", "data": openai_list("gpt-4o", *NO_TALK)},
+        {"object": "list", "data": openai_list(*KINDS, *NEVER_LISTED)},
         "/models",
-        [ModelInfo("gpt-4o", 5)],
+        [ModelInfo(name, 5, kind=kind) for name, kind in KINDS.items()],
     ),
     (
         "together",  # no frame, and kinds
-        openai_list("llama", type="chat", context_length=9)
+        openai_list("llama", type="chat", context_length=9, display_name="Llama")
         + openai_list("flux", type="image")
-        + openai_list("bge", type="embedding"),
+        + openai_list("bge", type="embedding")
+        + openai_list("guard", type="moderation")
+        + openai_list("odd", type=7),
         "/models",
-        [ModelInfo("llama", 5, 9)],
+        [
+            ModelInfo("llama", 5, 9, name="Llama"),
+            ModelInfo("flux", 5, kind="image"),
+            ModelInfo("bge", 5, kind="embedding"),
+        ],
     ),
     (
         "mistral",
         {
             "data": openai_list("m", capabilities={"completion_chat": True})
             + openai_list("ocr", capabilities={"completion_chat": False})
+            + openai_list("mistral-embed", capabilities={"completion_chat": False})
         },
         "/models",
-        [ModelInfo("m", 5)],
+        [ModelInfo("m", 5), ModelInfo("mistral-embed", 5, kind="embedding")],
     ),
     (
         "vllm",
@@ -67,7 +76,7 @@ ROWS = [
             "has_more": False,
         },
         "/v1/models?limit=1000",
-        [ModelInfo("claude-sonnet-4-5", 1759104000)],
+        [ModelInfo("claude-sonnet-4-5", 1759104000, name="Claude")],
     ),
     (
         "gemini",
@@ -75,6 +84,7 @@ ROWS = [
             "models": [
                 {
                     "name": "models/gemini-2.5-flash",
+                    "displayName": "Gemini 2.5 Flash",
                     "inputTokenLimit": 1048576,
                     "supportedGenerationMethods": ["generateContent"],
                 },
@@ -83,10 +93,23 @@ ROWS = [
                     "supportedGenerationMethods": ["generateAnswer"],
                 },
                 {"name": "models/gemini-2.5-flash-image"},
+                {
+                    "name": "models/gemini-embedding-001",
+                    "supportedGenerationMethods": ["embedContent", "countTokens"],
+                },
+                {
+                    "name": "models/veo-3.0-generate-001",
+                    "supportedGenerationMethods": [7, "predictLongRunning"],
+                },
             ]
         },
         "/v1beta/models?pageSize=1000",
-        [ModelInfo("gemini-2.5-flash", 0, 1048576)],
+        [
+            ModelInfo("gemini-2.5-flash", 0, 1048576, name="Gemini 2.5 Flash"),
+            ModelInfo("gemini-2.5-flash-image", kind="image"),
+            ModelInfo("gemini-embedding-001", kind="embedding"),
+            ModelInfo("veo-3.0-generate-001", kind="video"),
+        ],
     ),
     (
         "ollama",
@@ -102,7 +125,11 @@ ROWS = [
             ]
         },
         "/api/tags",
-        [ModelInfo("llama3.2:latest", 1746889608)],
+        [
+            ModelInfo("llama3.2:latest", 1746889608),
+            ModelInfo("all-minilm:latest", kind="embedding"),
+            ModelInfo("nomic-embed-text:latest", kind="embedding"),
+        ],
     ),
 ]
 
@@ -110,7 +137,7 @@ ROWS = [
 @pytest.mark.parametrize(
     ("name", "body", "path", "models"), ROWS, ids=[row[0] for row in ROWS]
 )
-async def test_a_list_has_the_models_that_talk(name, body, path, models):
+async def test_a_list_has_the_models_with_their_kinds(name, body, path, models):
     async with vendor(document(body)) as served:
         assert await provider(name, served.url).models() == models
 

@@ -28,7 +28,7 @@ from workflows.engine.values import wire_type
 if TYPE_CHECKING:
     from workflows.engine.registry import NodeRegistry
     from workflows.engine.type_specs import TypeSpec
-    from workflows.providers.base import ChatProvider
+    from workflows.providers.base import Provider
 
 
 class EventSink(Protocol):
@@ -193,7 +193,7 @@ class ReachedModel(msgspec.Struct, frozen=True):
     ``context_tokens``: how much it can be given, where that is known.
     """
 
-    provider: ChatProvider
+    provider: Provider
     provider_id: str
     model: str
     context_tokens: int | None = None

@@ -7,7 +7,6 @@ message of the answer into chunks.
 from __future__ import annotations
 
 import base64
-import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 from uuid import uuid4
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
     from workflows.providers.wire import MessageParser
 
 NO_PARAMETERS = {"type": "object", "properties": {}}
-_OTHER_KINDS = re.compile(
-    r"embed|tts|whisper|dall-e|image|moderation|realtime|transcribe", re.IGNORECASE
-)
 
 
 class Call(NamedTuple):
@@ -216,11 +212,6 @@ def finish_of(
     """Return why an answer ended. Some vendors say "stop" with tool calls."""
     found = words.get(said, "stop")
     return "tool_calls" if found == "stop" and has_calls else found
-
-
-def is_language_model(model_id: str) -> bool:
-    """Tell from its name if a model talks: not those for vectors, sound, images."""
-    return _OTHER_KINDS.search(model_id) is None
 
 
 def encoded(part: ImagePart | AudioPart | FilePart) -> str:

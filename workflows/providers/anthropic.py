@@ -14,10 +14,10 @@ from workflows.providers.adapter import (
     arguments_of,
     encoded,
     finish_of,
-    is_language_model,
     schema_of,
     unix_seconds,
 )
+from workflows.providers.kinds import shown_name
 from workflows.providers.messages import (
     Chunk,
     FilePart,
@@ -329,6 +329,10 @@ def _source(part: ImagePart | FilePart) -> dict[str, str]:
 
 def _model(entry: Any) -> ModelInfo | None:
     model_id = entry.get("id") if isinstance(entry, dict) else None
-    if not isinstance(model_id, str) or not is_language_model(model_id):
+    if not isinstance(model_id, str):
         return None
-    return ModelInfo(id=model_id, created=unix_seconds(entry.get("created_at")))
+    return ModelInfo(
+        id=model_id,
+        created=unix_seconds(entry.get("created_at")),
+        name=shown_name(entry, model_id, "display_name"),
+    )

@@ -17,10 +17,10 @@ from workflows.providers.adapter import (
     arguments_of,
     encoded,
     finish_of,
-    is_language_model,
     schema_of,
 )
 from workflows.providers.embeddings import BatchSize, EmbeddingAdapter, VectorBatch
+from workflows.providers.kinds import kind_of, shown_name
 from workflows.providers.messages import (
     AudioPart,
     Chunk,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         EmbeddingRequest,
         FinishReason,
         Message,
+        ModelKind,
         Part,
         Tool,
     )
@@ -56,6 +57,12 @@ FINISH: dict[str, FinishReason] = {
     "IMAGE_SAFETY": "content_filter",
 }
 MISSHAPEN = ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL")
+# What else than text a model makes, by the method that it takes.
+KINDS: dict[str, ModelKind] = {
+    "embedContent": "embedding",
+    "predict": "image",
+    "predictLongRunning": "video",
+}
 MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY"}
 # These models want back a signature with each of their calls; this is the documented
 # stand-in for a conversation that has lost them, as every OpenAI-shaped one has.
@@ -163,7 +170,7 @@ class GeminiProvider(EmbeddingAdapter):
         return VectorBatch([entry.values for entry in found.embeddings], tokens)
 
     async def models(self) -> list[ModelInfo]:
-        """Return the models that generate text.
+        """Return the models that this key may call.
 
         Raises:
             ProviderError: it does not answer, or cannot list.
@@ -333,15 +340,25 @@ def _result(message: Message, name: str) -> dict[str, Any]:
 
 
 def _model(entry: Any) -> ModelInfo | None:
-    """Return a model of the list; None if it does not generate text."""
+    """Return a model of the list; None if it is for nothing that is known here."""
     name = entry.get("name") if isinstance(entry, dict) else None
-    if not isinstance(name, str) or not is_language_model(name):
+    if not isinstance(name, str):
         return None
-    methods = entry.get("supportedGenerationMethods")
-    if isinstance(methods, list) and "generateContent" not in methods:
+    model_id = name.removeprefix("models/")
+    kind = _kind(entry.get("supportedGenerationMethods"), model_id)
+    if kind is None:
         return None
     count = entry.get("inputTokenLimit")
     return ModelInfo(
-        id=name.removeprefix("models/"),
+        id=model_id,
         context_tokens=count if isinstance(count, int) else None,
+        kind=kind,
+        name=shown_name(entry, model_id, "displayName"),
     )
+
+
+def _kind(methods: Any, model_id: str) -> ModelKind | None:
+    if not isinstance(methods, list) or "generateContent" in methods:
+        return kind_of(model_id)
+    found = (KINDS.get(method) for method in methods if isinstance(method, str))
+    return next(filter(None, found), None)

@@ -9,7 +9,7 @@ import msgspec
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
-ModelKind = Literal["language", "embedding", "image", "video", "tts", "asr", "other"]
+ModelKind = Literal["language", "embedding", "image", "video", "tts", "asr"]
 Vector: TypeAlias = "array[float]"  # a plain one cannot be written before 3.12
 CHARACTERS_PER_TOKEN = 4
 

@@ -16,11 +16,11 @@ from workflows.providers.adapter import (
     arguments_of,
     encoded,
     finish_of,
-    is_language_model,
     schema_of,
     unix_seconds,
 )
 from workflows.providers.embeddings import EmbeddingAdapter, VectorBatch
+from workflows.providers.kinds import kind_of
 from workflows.providers.messages import (
     Chunk,
     ImagePart,
@@ -236,9 +236,13 @@ def _message(message: Message, names: dict[str, str], to: Endpoint) -> dict[str,
 
 def _model(entry: Any) -> ModelInfo | None:
     name = entry.get("name") if isinstance(entry, dict) else None
-    if not isinstance(name, str) or not is_language_model(name):
+    if not isinstance(name, str):
+        return None
+    kind = kind_of(name)
+    if kind is None:
         return None
     details = entry.get("details")
     if isinstance(details, dict) and details.get("family") in VECTOR_FAMILIES:
-        return None
-    return ModelInfo(id=name, created=unix_seconds(entry.get("modified_at")))
+        kind = "embedding"
+    created = unix_seconds(entry.get("modified_at"))
+    return ModelInfo(id=name, created=created, kind=kind)

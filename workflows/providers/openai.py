@@ -15,10 +15,10 @@ from workflows.providers import failures
 from workflows.providers.adapter import (
     Call,
     encoded,
-    is_language_model,
     schema_of,
 )
 from workflows.providers.embeddings import BatchSize, EmbeddingAdapter, VectorBatch
+from workflows.providers.kinds import kind_of, shown_name
 from workflows.providers.messages import (
     AudioPart,
     FilePart,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         ChatRequest,
         EmbeddingRequest,
         Message,
+        ModelKind,
         Part,
         ResponseFormat,
         Tool,
@@ -185,7 +186,7 @@ class OpenAIProvider(EmbeddingAdapter):
         return VectorBatch([entry.embedding for entry in entries], tokens)
 
     async def models(self) -> list[ModelInfo]:
-        """Return the language models that the server lists.
+        """Return the models that the server lists.
 
         Raises:
             ProviderError: it does not answer, or cannot list.
@@ -316,24 +317,48 @@ _CONTEXT_NAMES = (
     "max_model_len",
     "max_context_length",
 )
-_KINDS = (None, "", "model", "chat", "language", "code")
+# What some say of a model besides its id.
+_KINDS: dict[Any, ModelKind] = {
+    None: "language",
+    "": "language",
+    "model": "language",
+    "chat": "language",
+    "language": "language",
+    "code": "language",
+    "embedding": "embedding",
+    "image": "image",
+    "video": "video",
+    "audio": "tts",
+    "transcribe": "asr",
+}
 
 
 def _model(entry: Any) -> ModelInfo | None:
-    """Return a model of a list; None if it does not talk."""
+    """Return a model of a list; None if it is for nothing that is known here."""
     model_id = entry.get("id") if isinstance(entry, dict) else None
-    if not isinstance(model_id, str) or not is_language_model(model_id):
+    if not isinstance(model_id, str):
         return None
-    abilities = entry.get("capabilities")
-    talks = not isinstance(abilities, dict) or abilities.get("completion_chat", True)
-    if not talks or entry.get("type") not in _KINDS:
+    kind = _kind(entry, model_id)
+    if kind is None:
         return None
     created = entry.get("created")
     return ModelInfo(
         id=model_id,
         created=int(created) if isinstance(created, int | float) else 0,
         context_tokens=next(_counts(entry), None),
+        kind=kind,
+        name=shown_name(entry, model_id, "display_name", "name"),
     )
+
+
+def _kind(entry: dict[str, Any], model_id: str) -> ModelKind | None:
+    kind = kind_of(model_id)
+    if kind == "language":
+        said = entry.get("type")
+        kind = _KINDS.get(said) if isinstance(said, str | None) else None
+    abilities = entry.get("capabilities")
+    talks = not isinstance(abilities, dict) or abilities.get("completion_chat", True)
+    return kind if talks or kind != "language" else None
 
 
 def _counts(entry: dict[str, Any]) -> Iterator[int]:
