@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nodetool_site.lib.errors import BadRequest, NotFound
 
@@ -20,6 +20,15 @@ class ModelNotFound(NotFound):
     def __init__(self, model: str) -> None:
         super().__init__(
             f"The model '{model[:200]}' does not exist or is not available."
+        )
+
+
+class UnknownModelKind(NotFound):
+    """A list of models is asked for by a word that no kind or task has."""
+
+    def __init__(self, word: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"There is no list of models '{word[:100]}'; there are {', '.join(known)}."
         )
 
 

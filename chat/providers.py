@@ -22,6 +22,7 @@ from workflows.providers.registry import FAKE, PROVIDERS, ProviderSpec
 
 if TYPE_CHECKING:
     from workflows.providers.base import Provider
+    from workflows.providers.messages import ModelInfo
 
 WORKFLOW_PREFIX = "workflow:"
 _KEY_NAMES = tuple(spec.key_name for spec in PROVIDERS.values() if spec.key_name)
@@ -51,6 +52,27 @@ class Found:
 
     access: Access
     model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a caller can use a provider.
+
+    ``lacking`` is the name of the secret or the setting that is missing, if one is.
+    """
+
+    spec: ProviderSpec
+    lacking: str | None
+
+    @property
+    def missing_secret(self) -> str | None:
+        """The secret to store before it can be called."""
+        return self.lacking if self.lacking == self.spec.key_name else None
+
+    @property
+    def missing_setting(self) -> str | None:
+        """The variable to set in the server's environment before it can be called."""
+        return self.lacking if self.lacking != self.spec.key_name else None
 
 
 def is_on(provider: str) -> bool:
@@ -99,6 +121,37 @@ async def _search(owner_id: str, model: str) -> Found:
     return Found(_access(target.spec, keys), target.model)
 
 
+async def standings(owner_id: str) -> list[Standing]:
+    """Return the providers of this server as they stand for a caller.
+
+    The default one comes first. Who can be called is not asked whether they answer.
+    """
+    keys = await _keys(owner_id, _KEY_NAMES)
+    return [
+        Standing(spec, _lacking(spec, keys)) for spec in _ordered() if is_on(spec.id)
+    ]
+
+
+async def list_models_of(owner_id: str, provider: str) -> list[ModelInfo]:
+    """Return what one provider offers a caller.
+
+    Nothing if it is off, lacks its key or address, or does not answer in time.
+
+    Raises:
+        UnknownProvider: nobody knows one of that name.
+    """
+    if not registry.is_known(provider):
+        raise UnknownProvider(provider)
+    if not is_on(provider):
+        return []
+    try:
+        access = await _access_of(owner_id, PROVIDERS[provider])
+    except ProviderNotConfigured:
+        return []
+    lists = await catalogs().get([access])
+    return lists[provider].models if provider in lists else []
+
+
 async def list_models(owner_id: str) -> dict[str, Catalog]:
     """Return what the caller's providers offer; the default one comes first."""
     keys = await _keys(owner_id, _KEY_NAMES)
@@ -132,12 +185,15 @@ async def _keys(owner_id: str, names: Collection[str]) -> dict[str, str]:
 
 def _configured(keys: dict[str, str]) -> list[Access]:
     """Return the providers that can be called, the default one first."""
-    order = sorted(PROVIDERS.values(), key=lambda s: s.id != settings.CHAT_PROVIDER)
     return [
         _access(spec, keys)
-        for spec in order
+        for spec in _ordered()
         if is_on(spec.id) and _lacking(spec, keys) is None
     ]
+
+
+def _ordered() -> list[ProviderSpec]:
+    return sorted(PROVIDERS.values(), key=lambda s: s.id != settings.CHAT_PROVIDER)
 
 
 def _access(spec: ProviderSpec, keys: dict[str, str]) -> Access:

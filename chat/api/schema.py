@@ -6,12 +6,13 @@ module is enough: extensions register themselves.
 
 from __future__ import annotations
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 
 from nodetool_site.lib.api_schema import (
     ANY,
     FLAG,
     MAPPING,
+    NULL,
     NUMBER,
     TEXT,
     WHOLE,
@@ -21,6 +22,7 @@ from nodetool_site.lib.api_schema import (
     errors,
     object_of,
     optional,
+    query,
 )
 
 OPENAI_ERROR = object_of(
@@ -131,3 +133,46 @@ VIEWS: dict[str, Json] = {
     },
 }
 describe_views("chat.openai_api", VIEWS)
+
+PROVIDER = object_of(
+    {
+        "provider": TEXT,
+        "title": TEXT,
+        "capabilities": array_of(TEXT),
+        "is_configured": FLAG,
+        "missing_secret": optional(TEXT),
+        "missing_setting": optional(TEXT),
+    }
+)
+LISTED_MODEL = object_of(
+    {
+        "type": TEXT,
+        "provider": TEXT,
+        "id": TEXT,
+        "name": TEXT,
+        "path": NULL,
+        "supported_tasks": array_of(TEXT),
+    }
+)
+UNIFIED_MODEL = object_of(
+    {"id": TEXT, "type": TEXT, "name": TEXT, "provider": TEXT, "pipeline_tag": TEXT}
+)
+
+
+def _lists(schema: Json, *parameters: OpenApiParameter, codes: tuple[int, ...]) -> Json:
+    responses = {200: array_of(schema), **errors(*codes)}
+    return {"get": extend_schema(parameters=list(parameters), responses=responses)}
+
+
+describe_views(
+    "chat.api.model_views",
+    {
+        "ProviderCollection": _lists(
+            PROVIDER, query("all", FLAG, "Also those that cannot be called."), codes=()
+        ),
+        "ModelsOfProvider": _lists(LISTED_MODEL, codes=(404,)),
+        "AllModels": _lists(UNIFIED_MODEL, codes=()),
+        "RecommendedModels": _lists(UNIFIED_MODEL, codes=()),
+        "RecommendedForTask": _lists(UNIFIED_MODEL, codes=(404,)),
+    },
+)

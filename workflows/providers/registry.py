@@ -152,6 +152,8 @@ PROVIDERS: dict[str, ProviderSpec] = {
         ProviderSpec(FAKE, "Fake", f"{_ADAPTERS}.fake:FakeProvider", None, "fake:", ""),
     )
 }
+# Ids that NodeTool's clients know and this server calls none of: they offer nothing.
+_ELSEWHERE = re.compile("replicate|fal_ai|zai|kie|aime|mlx|huggingface_.+")
 BASE_URL_SETTINGS = tuple(
     spec.base_url_setting for spec in PROVIDERS.values() if spec.base_url_setting
 )
@@ -179,6 +181,11 @@ class Target(NamedTuple):
 
     spec: ProviderSpec
     model: str
+
+
+def is_known(provider: str) -> bool:
+    """Tell whether an id is that of a provider, of this server or of others like it."""
+    return provider in PROVIDERS or _ELSEWHERE.fullmatch(provider) is not None
 
 
 def split_id(model: str) -> Target | None:

@@ -19,6 +19,12 @@ async def fake_model(owner: Caller) -> Params:
     return {"model_id": "fake"}
 
 
+async def fake_provider(owner: Caller) -> Params:
+    """The provider that the server itself has, and lists that it is in."""
+    del owner
+    return {"kind": "embedding", "provider": "fake", "task": "language"}
+
+
 ROWS = [
     Row("POST", "v1/chat/completions", body=ASKED, **FOR_ALL),
     Row(
@@ -36,4 +42,10 @@ ROWS = [
     ),
     Row("GET", "v1/models", **FOR_ALL),
     Row("GET", "v1/models/<model_id>", of=fake_model, **FOR_ALL),
+    Row("GET", "api/models/providers", **FOR_ALL),
+    Row("GET", "api/models/providers", query="?all=true", **FOR_ALL),
+    Row("GET", "api/models/all", **FOR_ALL),
+    Row("GET", "api/models/recommended", **FOR_ALL),
+    Row("GET", "api/models/recommended/<task>", of=fake_provider, **FOR_ALL),
+    Row("GET", "api/models/<kind>/<provider>", of=fake_provider, **FOR_ALL),
 ]
