@@ -11,7 +11,7 @@ import base64
 import binascii
 import re
 from typing import Literal, NamedTuple, TypeAlias
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 
@@ -192,16 +192,15 @@ def _stored_as(url: str, places: frozenset[str]) -> dict[str, str] | None:
         if is_asset_id(name):
             return {"pk": name}
         raise _unknown()
-    try:
-        parts = urlsplit(url)
-        is_ours = not parts.netloc or _place(parts) in places
-    except ValueError:
+    path = url.partition("?")[0].partition("#")[0]
+    if not path.startswith("/"):
+        place, path = _place_and_path(path)
+        if place not in places:
+            return None
+    if not path.startswith(STORAGE):
         return None
-    is_web = parts.scheme in ("", "http", "https")
-    if not (is_ours and is_web and parts.path.startswith(STORAGE)):
-        return None
     try:
-        _, key = parse_path(unquote(parts.path).removeprefix(STORAGE))
+        _, key = parse_path(unquote(path).removeprefix(STORAGE))
     except InvalidKey:
         raise _unknown() from None
     if not is_key(key):
@@ -218,14 +217,24 @@ def _own_places(host: str) -> frozenset[str]:
         settings.ASSET_TEMP_DOMAIN,
     )
     urls = (name if "://" in name else f"http://{name}" for name in names if name)
-    return frozenset(_place(urlsplit(url)) for url in urls)
+    places = (_place_and_path(url)[0] for url in urls)
+    return frozenset(place for place in places if place is not None)
 
 
-def _place(parts: SplitResult) -> str:
-    """Return host and port; this machine's names are one, and so are both defaults."""
-    host = parts.hostname or ""
-    port = None if parts.port in (80, 443) else parts.port
-    return f"{'localhost' if is_loopback(host) else host}:{port or ''}"
+def _place_and_path(url: str) -> tuple[str | None, str]:
+    """Return host and port of an address of the web, None for another, and its path.
+
+    This machine's names are one host, and so are the two usual ports.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # no such port, or brackets around no address
+        return None, ""
+    if not host or parts.scheme not in ("http", "https"):
+        return None, ""
+    number = "" if port in (None, 80, 443) else port
+    return f"{'localhost' if is_loopback(host) else host}:{number}", parts.path
 
 
 def _find(owner_id: str, wanted: dict[str, str]) -> Asset:

@@ -212,6 +212,9 @@ async def test_what_is_no_picture_is_refused(people, web, content):
         "/api/storage/{key}",
         "file:///storage/assets/{key}",
         "http://[/storage/{key}",
+        "http://files.example:99999/storage/{key}",
+        "http:/storage/{key}",
+        "storage/{key}",
     ],
 )
 async def test_only_this_servers_addresses_lead_to_its_files(hers, web, url):
@@ -221,6 +224,15 @@ async def test_only_this_servers_addresses_lead_to_its_files(hers, web, url):
         await load_image("alice", url.format(key=hers.key), host=HOST)
 
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "host", ["", "files.example:99999", "[::::]", "a b", "[::1]:80"]
+)
+async def test_whatever_a_caller_names_as_the_host_breaks_nothing(hers, host):
+    part = await load_image("alice", f"/storage/{hers.key}", host=host)
+
+    assert part.data == PNG
 
 
 # --- Bounds, and which part is at fault
