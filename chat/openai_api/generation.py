@@ -21,6 +21,8 @@ Item: TypeAlias = tuple["Call", Chunk | Exception | None]
 """What a call has to say next; None is its end, an exception its failure."""
 
 WAITING_CHUNKS = 256
+WAITING_CHARACTERS = 256 * 1024
+"""A call waits for its reader from one of these on."""
 
 
 class Head(NamedTuple):
@@ -66,12 +68,11 @@ class Call:
             text = self._cutter.feed(text)
         if chunk.tool_calls:
             self.has_called_tools = True
-            self._said += sum(len(call.arguments) for call in chunk.tool_calls)
         if chunk.usage is not None:
             self._usage = chunk.usage
         if chunk.finish_reason is not None:
             self.finish_reason = chunk.finish_reason
-        self._said += len(text) + len(chunk.reasoning)
+        self._said += _characters(chunk) - len(chunk.text) + len(text)
         return text
 
     def end(self) -> tuple[str, FinishReason]:
@@ -96,6 +97,7 @@ class Generation:
         request: ChatRequest,
     ) -> None:
         self._items: list[Item] = []
+        self._waiting_characters = 0
         self._has_come = asyncio.Event()
         self._has_room = asyncio.Event()
         self.calls = [Call(index, request) for index in range(len(answers))]
@@ -112,7 +114,7 @@ class Generation:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
                     await self._has_come.wait()
-        items, self._items = self._items, []
+        items, self._items, self._waiting_characters = self._items, [], 0
         self._has_room.set()
         return items
 
@@ -134,16 +136,28 @@ class Generation:
         self._items.append(item)
         self._has_come.set()
 
+    def _is_full(self) -> bool:
+        many = len(self._items) >= WAITING_CHUNKS
+        return many or self._waiting_characters >= WAITING_CHARACTERS
+
     async def _pump(self, call: Call, answer: AsyncGenerator[Chunk, None]) -> None:
         """Take what comes in one batch without leaving the task, up to the bound."""
         try:
             async with aclosing(answer):
                 async for chunk in answer:
                     self._put((call, chunk))
-                    if len(self._items) >= WAITING_CHUNKS:
+                    self._waiting_characters += _characters(chunk)
+                    if self._is_full():
                         self._has_room.clear()
                         await self._has_room.wait()
         except Exception as error:  # noqa: BLE001 - told to whoever reads
             self._put((call, error))
         else:
             self._put((call, None))
+
+
+def _characters(chunk: Chunk) -> int:
+    size = len(chunk.text) + len(chunk.reasoning)
+    for call in chunk.tool_calls:
+        size += len(call.arguments)
+    return size

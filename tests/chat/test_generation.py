@@ -2,7 +2,7 @@
 
 import asyncio
 
-from chat.openai_api.generation import WAITING_CHUNKS, Generation
+from chat.openai_api.generation import WAITING_CHARACTERS, WAITING_CHUNKS, Generation
 from workflows.providers.messages import ChatRequest, Chunk
 
 REQUEST = ChatRequest(model="x", messages=())
@@ -35,6 +35,22 @@ async def test_f12_a_call_waits_for_its_reader_and_goes_on():
 
     wanted = [*(str(number) for number in range(count)), None]
     assert said == {0: wanted, 1: wanted}
+
+
+async def test_f12_large_chunks_wait_for_their_reader_too():
+    asked = []
+
+    async def large():
+        for number in range(20):
+            asked.append(number)
+            yield Chunk(reasoning="x" * (WAITING_CHARACTERS // 2))
+
+    generation = Generation([large()], REQUEST)
+    sizes = [len(await generation.next()) for _ in range(3)]
+
+    assert sizes == [2, 2, 2]
+    assert len(asked) <= 8
+    generation.close()
 
 
 async def test_nothing_comes_of_a_silent_call_in_time_and_it_goes_on():
