@@ -8,8 +8,10 @@ with its address. The name of the model chooses what it does:
     fake-n20-t50       50 ms before the first byte
     fake-err429        an error of that status
     fake-drop5-n20     the connection is cut after 5 chunks
+    fake-n200-d20-s1   each chunk says when it was sent, instead of its number
 
-Chunk i says "tok<i> ", so a client can tell whether one was lost or reordered.
+Chunk i says "tok<i> ", so a client can tell whether one was lost or reordered. Times
+are those of ``time.monotonic``, which all processes of a machine share.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import asyncio
 import functools
 import json
 import re
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,12 +39,13 @@ class Behaviour:
     first_delay_s: float = 0.0
     error: int = 0
     drop_after: int = 0
+    is_stamped: bool = False
 
     @classmethod
     def of(cls, model: str) -> "Behaviour":
         found = {
             key: int(value)
-            for key, value in re.findall(r"(?<=-)(drop|err|n|d|t)(\d+)", model)
+            for key, value in re.findall(r"(?<=-)(drop|err|n|d|t|s)(\d+)", model)
         }
         return cls(
             chunks=found.get("n", 20),
@@ -49,6 +53,7 @@ class Behaviour:
             first_delay_s=found.get("t", 0) / 1000,
             error=found.get("err", 0),
             drop_after=found.get("drop", 0),
+            is_stamped=bool(found.get("s")),
         )
 
 
@@ -62,22 +67,24 @@ def http_chunk(content: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(content), content)
 
 
+def stream_chunk(model: str, delta: JSON, finish: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    body = {
+        **COMMON,
+        "object": "chat.completion.chunk",
+        "model": model,
+        "choices": [choice],
+    }
+    return http_chunk(b"data: " + json.dumps(body).encode() + b"\n\n")
+
+
 @functools.cache
 def stream_chunks(model: str, count: int) -> list[bytes]:
     """The whole stream of one answer, ready to be written."""
-
-    def chunk(delta: JSON, finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish}
-        body = {
-            **COMMON,
-            "object": "chat.completion.chunk",
-            "model": model,
-            "choices": [choice],
-        }
-        return http_chunk(b"data: " + json.dumps(body).encode() + b"\n\n")
-
-    tokens = [chunk({"content": f"tok{i} "}) for i in range(count)]
-    return [chunk({"role": "assistant", "content": ""}), *tokens, chunk({}, "stop")]
+    texts = (f"tok{i} " for i in range(count))
+    tokens = [stream_chunk(model, {"content": text}) for text in texts]
+    first = stream_chunk(model, {"role": "assistant", "content": ""})
+    return [first, *tokens, stream_chunk(model, {}, "stop")]
 
 
 def whole_answer(model: str, count: int) -> JSON:
@@ -118,7 +125,11 @@ async def complete(body: JSON, writer: asyncio.StreamWriter) -> bool:
         return False
     burst = 1 if behaviour.delay_s else BURST
     for first in range(0, len(chunks), burst):
-        writer.writelines(chunks[first : first + burst])
+        if behaviour.is_stamped and 0 < first < len(chunks) - 1:
+            stamp = {"content": f"{time.monotonic():.6f} "}
+            writer.write(stream_chunk(model, stamp))
+        else:
+            writer.writelines(chunks[first : first + burst])
         await writer.drain()
         await asyncio.sleep(behaviour.delay_s)
     writer.write(http_chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")

@@ -92,6 +92,39 @@ GOALS = (
         "S4c8 jobs over 8 sockets", "S4c8", "ok_jobs_per_s", "/s", "5", 600, 150, True
     ),
     both("S4c8 errors", "S4c8", "errors", 0, unit=""),
+    both(
+        "S5 whole answer of 20 chunks: added, p50",
+        "S5",
+        "nonstream_n20_c1_added_total_p50_ms",
+        3,
+    ),
+    both(
+        "S5 stream of 20 chunks: added to its first text, p50",
+        "S5",
+        "stream_n20_c1_added_first_token_p50_ms",
+        2,
+    ),
+    *(
+        both(
+            f"S5 streams of 2,000 chunks, {count}: speed of direct",
+            "S5",
+            f"stream_n2000_c{count}_of_direct",
+            0.5,
+            unit="x",
+            more_is_better=True,
+        )
+        for count in (1, 32)
+    ),
+    both("S5c200 a chunk's delay, p50", "S5c200", "via_delay_p50_ms", 10),
+    both("S5c200 a chunk's delay, p99", "S5c200", "via_delay_p99_ms", 200),
+    both(
+        "S5c200 memory added by a stream",
+        "S5c200",
+        "added_memory_per_stream_mb",
+        1,
+        unit="MiB",
+    ),
+    both("S5c200 errors", "S5c200", "via_errors", 0, unit=""),
     Goal("S6 first run to /health", "S6", "first_run_to_health_s", "s", "2.7", 2, 2),
     Goal(
         "S6 start to /health, data there", "S6", "start_to_health_s", "s", "-", 1.2, 1.2

@@ -25,6 +25,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "S4": ws.latency,
     "S4c8": ws.throughput,
     "S5": chat.completions,
+    "S5c200": chat.many_streams,
     "S6": resources.footprint,
     "S7": library.thousand_workflows,
     "S8": probing.health_during_stream,
