@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import NamedTuple, TypeAlias
@@ -98,22 +97,24 @@ class Generation:
     ) -> None:
         self._items: list[Item] = []
         self._waiting_characters = 0
-        self._has_come = asyncio.Event()
+        self._reader: asyncio.Future[None] | None = None
+        self._wake_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._has_room = asyncio.Event()
         self.calls = [Call(index, request) for index in range(len(answers))]
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self._tasks = [
-            loop.create_task(self._pump(call, answer))
+            self._loop.create_task(self._pump(call, answer))
             for call, answer in zip(self.calls, answers, strict=True)
         ]
 
     async def next(self, timeout_s: float | None = None) -> list[Item]:
         """Return all that is there, at least one; nothing if it takes too long."""
         if not self._items:
-            self._has_come.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await self._has_come.wait()
+            self._reader = self._loop.create_future()
+            if timeout_s is not None:
+                self._wake_in(timeout_s)
+            await self._reader
         items, self._items, self._waiting_characters = self._items, [], 0
         self._has_room.set()
         return items
@@ -129,12 +130,31 @@ class Generation:
 
     def close(self) -> None:
         """End what still runs."""
+        if self._timer is not None:
+            self._timer.cancel()
         for task in self._tasks:
             task.cancel()
 
     def _put(self, item: Item) -> None:
         self._items.append(item)
-        self._has_come.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _wake_in(self, timeout_s: float) -> None:
+        """Let the reader's wait end. One timer serves many waits: most are short."""
+        self._wake_at = self._loop.time() + timeout_s
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._wake_at, self._ring)
+
+    def _ring(self) -> None:
+        if self._loop.time() < self._wake_at:
+            self._timer = self._loop.call_at(self._wake_at, self._ring)
+        else:
+            self._timer = None
+            self._wake()
 
     def _is_full(self) -> bool:
         many = len(self._items) >= WAITING_CHUNKS

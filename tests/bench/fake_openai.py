@@ -123,7 +123,7 @@ async def complete(body: JSON, writer: asyncio.StreamWriter) -> bool:
         await writer.drain()
         writer.transport.abort()
         return False
-    burst = 1 if behaviour.delay_s else BURST
+    burst = 1 if behaviour.delay_s or behaviour.is_stamped else BURST
     for first in range(0, len(chunks), burst):
         if behaviour.is_stamped and 0 < first < len(chunks) - 1:
             stamp = {"content": f"{time.monotonic():.6f} "}

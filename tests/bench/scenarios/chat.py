@@ -72,7 +72,7 @@ async def many_streams(target: Target, *, streams: int = STREAMS) -> Figures:
     model = f"openai/fake-n{round(target.options.window_s * TOKENS_PER_S)}-d20-s1"
     figures: Figures = {}
     memory: list[int] = []
-    await _delays(target, target.url, model)  # whatever is imported at first
+    await _delays(target, target.url, "openai/fake-n1-s1")  # first, what is imported
     for side, url in (("direct", target.options.upstream), ("via", target.url)):
         watch = asyncio.create_task(_watch_memory(target, memory))
         found = await asyncio.gather(
