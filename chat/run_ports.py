@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from chat import providers
+from chat.attachments import ASSET_SCHEME, load_image
 from chat.errors import ModelNotFound, ProviderNotConfigured, UnknownProvider
+from nodetool_site.lib.errors import BadRequest
+from storage.media_types import IMAGE_NAMES, image_type
 from workflows.engine.context import ReachedModel
+from workflows.engine.errors import UnusableMedia
 from workflows.providers.base import ProviderError
+from workflows.providers.messages import ImagePart
 
 
 class RunModels:
@@ -41,3 +47,25 @@ class RunModels:
         if access.api_key:
             self._on_key(access.api_key)
         return ReachedModel(access.connect(), access.spec.id, found.model)
+
+    async def image(self, value: Mapping[str, Any]) -> ImagePart:
+        """Return a picture, which is the owner's or on the web.
+
+        Raises:
+            UnusableMedia: it is not there, or none that models take.
+        """
+        try:
+            return await self._image(value)
+        except BadRequest as error:
+            raise UnusableMedia(error.message) from error
+
+    async def _image(self, value: Mapping[str, Any]) -> ImagePart:
+        data, url = value.get("data"), value.get("uri") or value.get("url")
+        if isinstance(data, bytes):
+            media_type = image_type(data)
+            if media_type is None:
+                raise UnusableMedia(f"No picture that models take: {IMAGE_NAMES}.")
+            return ImagePart(data, media_type)
+        if not (isinstance(url, str) and url):
+            url = f"{ASSET_SCHEME}{value.get('asset_id')}"
+        return await load_image(self._owner_id, url)

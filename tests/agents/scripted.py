@@ -9,7 +9,13 @@ from workflows.engine.context import ReachedModel
 from workflows.engine.usage import UsageTally
 from workflows.providers.base import ProviderError
 from workflows.providers.fake import FakeProvider
-from workflows.providers.messages import ChatRequest, Chunk, Message, TextPart
+from workflows.providers.messages import (
+    ChatRequest,
+    Chunk,
+    EmbeddingRequest,
+    Message,
+    TextPart,
+)
 
 
 def said(role: str, text: str, **fields: Any) -> Message:
@@ -24,6 +30,30 @@ def script(*steps: dict[str, Any]) -> str:
 def fake(model: str = "scripted", **fields: Any) -> ReachedModel:
     provider = FakeProvider(api_key=None, base_url="", timeout_s=5)
     return ReachedModel(provider, "fake", model, **fields)
+
+
+class Played:
+    """A provider whose model id is the script of all its answers; keeps requests."""
+
+    def __init__(self) -> None:
+        self.requests: list[ChatRequest] = []
+        self._fake = FakeProvider(api_key=None, base_url="", timeout_s=5)
+
+    async def stream(self, request: ChatRequest):
+        self.requests.append(request)
+        answered = (m for m in request.messages if m.role == "assistant")
+        played = msgspec.structs.replace(
+            request,
+            model="scripted",
+            messages=(said("user", request.model), *answered),
+        )
+        async for chunk in self._fake.stream(played):
+            yield chunk
+
+    async def embed(self, request: EmbeddingRequest):
+        return await self._fake.embed(
+            msgspec.structs.replace(request, model="embedding")
+        )
 
 
 class Answers:

@@ -10,9 +10,9 @@ PICTURE = ImagePart(b"png", "image/png")
 
 
 async def read(*stored: dict[str, Any]) -> list[Message]:
-    async def read_part(part):
+    async def read_part(part, *, is_last):
         assert part["type"] == "image_url"
-        return PICTURE
+        return PICTURE if is_last else TextPart("[image]")
 
     return await read_conversation(stored, read_part)
 
@@ -48,9 +48,11 @@ async def test_parts_are_texts_and_what_the_port_reads():
         {"type": "text", "text": ""},
     ]
 
-    (message,) = await read({"role": "user", "content": content})
+    messages = [{"role": "user", "content": content} for _ in range(2)]
+    earlier, last = await read(*messages)
 
-    assert message.content == (TextPart("Look:"), PICTURE)
+    assert earlier.content == (TextPart("Look:"), TextPart("[image]"))
+    assert last.content == (TextPart("Look:"), PICTURE)
 
 
 async def test_a_result_follows_its_call():

@@ -4,7 +4,7 @@ import base64
 import contextlib
 import pickle
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import msgspec
 from storage.images import Images
 from storage.job_assets import decode_data_uri
 from storage.job_workspace import JobWorkspace
+from tests.agents.scripted import Played
 from workflows.engine.context import (
     NodeContext,
     ReachedModel,
@@ -30,6 +31,7 @@ from workflows.io_schemas import input_schema
 from workflows.nodes import registry
 from workflows.providers.base import ProviderError
 from workflows.providers.fake import FakeProvider
+from workflows.providers.messages import ImagePart
 
 registry.load_package("workflows.nodes")
 
@@ -187,7 +189,8 @@ class Outcome(msgspec.Struct):
 class Case(msgspec.Struct, kw_only=True):
     """What a node is given, and what must come out.
 
-    ``data`` are properties; ``dynamic`` inputs of the user's own; ``constants`` arrive
+    ``data`` are properties; ``dynamic`` inputs of the user's own, ``added`` outputs of
+    the user's own with their types; ``constants`` arrive
     once by an edge, ``streams`` item by item; ``param`` is for input nodes. ``expect``
     holds the values by output, in order; an output that is not named gets none.
     ``files`` is what the workspace holds, ``folders`` what asset folders do, by id and
@@ -198,6 +201,7 @@ class Case(msgspec.Struct, kw_only=True):
     node_type: str
     data: dict[str, Any] = {}
     dynamic: dict[str, Any] = {}
+    added: dict[str, str] = {}
     constants: dict[str, Any] = {}
     streams: dict[str, list[Any]] = {}
     param: Any = None
@@ -234,15 +238,28 @@ class StoredSecrets:
 
 
 class OfflineModels:
-    """The models of a user without any key."""
+    """The models of a user without any key.
+
+    Those of the provider ``played`` say what their ids are the script of. So do those
+    of the providers that are named, as if there were a key.
+    """
 
     NO_KEY = "OpenAI has no key: store the secret OPENAI_API_KEY"
 
+    def __init__(self, *plays: str) -> None:
+        self._plays = ("played", *plays)
+        self.played = Played()
+
     async def find(self, model: str, provider: str | None = None) -> ReachedModel:
+        if provider in self._plays:
+            return ReachedModel(self.played, provider, model)
         if provider not in (None, "", "fake"):
             raise ProviderError(self.NO_KEY, status=400, code="provider_not_configured")
         fake = FakeProvider(api_key=None, base_url="", timeout_s=5)
         return ReachedModel(fake, "fake", model.removeprefix("fake/"))
+
+    async def image(self, value: Mapping[str, Any]) -> ImagePart:
+        return ImagePart(decode_data_uri(value["uri"]), "image/png")
 
 
 class StoredThreads:
@@ -328,7 +345,8 @@ def graph_of(case: Case) -> dict[str, Any]:
     is_input, is_output = issubclass(cls, InputNode), issubclass(cls, OutputNode)
     data = {"name": "node", **case.data} if is_input or is_output else case.data
     node = {"id": "node", "type": case.node_type, "data": data}
-    nodes, edges = [{**node, "dynamic_properties": case.dynamic}], []
+    added = {"dynamic_properties": case.dynamic, "dynamic_outputs": case.added}
+    nodes, edges = [{**node, **added}], []
     for handle, value in case.constants.items():
         values = [] if value is NOTHING else [value]
         source, edge = _source(handle, "test.Give", values)
@@ -338,7 +356,7 @@ def graph_of(case: Case) -> dict[str, Any]:
         source, edge = _source(handle, "test.Emit", values)
         nodes.append(source)
         edges.append(edge)
-    for name in () if is_output else plan_of(cls).outputs:
+    for name in () if is_output else [*plan_of(cls).outputs, *case.added]:
         out = {"id": f"out {name}", "type": "nodetool.output.Output"}
         nodes.append({**out, "data": {"name": f"out {name}"}})
         edge = {"source": "node", "sourceHandle": name, "target": f"out {name}"}
@@ -365,11 +383,12 @@ async def run_node(
     node_type: str,
     data: dict[str, Any],
     *,
+    added: dict[str, str] | None = None,
     recorder: Recorder | None = None,
     **ports: Any,
 ) -> Outcome:
     """Run one node by itself, with ports of the test's own."""
-    case = Case(node_type=node_type, data=data)
+    case = Case(node_type=node_type, data=data, added=added or {})
     context = run_context(recorder or Recorder(), PickledCalls(), **ports)
     return await _run(graph_of(case), {}, context)
 

@@ -12,6 +12,7 @@ from tests.nodes.cases import (
     images,
     inputs,
     lists,
+    llm,
     secret,
     text,
     workspace,
@@ -28,6 +29,7 @@ from tests.nodes.harness import (
 )
 from workflows.engine.context import NodeContext
 from workflows.engine.plans import Flavour, plan_of
+from workflows.engine.type_specs import parse_type
 
 CASES: list[Case] = [
     *text.CASES,
@@ -39,6 +41,7 @@ CASES: list[Case] = [
     *secret.CASES,
     *images.CASES,
     *workspace.CASES,
+    *llm.CASES,
 ]
 # Their input comes while they run: tested by name in test_inputs.py.
 FED_WHILE_RUNNING = {"nodetool.input.RealtimeAudioInput"}
@@ -94,7 +97,8 @@ async def test_r21_a_node_changes_nothing_of_what_it_was_given(case):
         run = run_context(
             Recorder(), PickledCalls(), workspace=workspace, folders=case.folders
         )
-        context = NodeContext(run, "node", "node")
+        outputs = {name: parse_type(kind) for name, kind in case.added.items()}
+        context = NodeContext(run, "node", "node", {**plan.outputs, **outputs})
         if plan.flavour == Flavour.BUFFERED:
             await node.process(context)
         else:

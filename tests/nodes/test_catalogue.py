@@ -109,8 +109,10 @@ def test_metadata_has_every_field_with_its_type(node_type):
     assert metadata["layout"] == "default"
     names = {each["name"] for each in metadata["properties"]}
     assert set(metadata["basic_fields"]) <= names
-    for key in ("required_settings", "recommended_models", "model_packs"):
+    for key in ("recommended_models", "model_packs"):
         assert metadata[key] == []
+    needed = NODES.get(node_type, {}).get("required_settings", [])
+    assert metadata["required_settings"] == needed
     assert metadata["the_model_info"] == {}
     for flag in (
         "is_dynamic",

@@ -23,6 +23,7 @@ from workflows.providers.messages import (
 )
 
 if TYPE_CHECKING:
+    from workflows.engine.usage import UsageTally
     from workflows.providers.base import ChatProvider
 
 RETRIES = 2
@@ -71,6 +72,11 @@ class Answer:
         self.finish_reason = chunk.finish_reason or self.finish_reason
         self._usage = chunk.usage or self._usage
         self._said += len(chunk.text) + len(chunk.reasoning)
+
+    def count(self, tally: UsageTally) -> None:
+        """Add what the call has used, if the model has said anything."""
+        if self.has_begun or self.finish_reason:
+            tally.add(self.usage.prompt_tokens, self.usage.completion_tokens)
 
     def message(self) -> Message:
         """Return the answer as a message of the conversation."""

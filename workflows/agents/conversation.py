@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Protocol
 
 from workflows.engine.events import encode_value
 from workflows.providers.messages import Message, Part, TextPart, ToolCall
 
 Json = Mapping[str, Any]
-ReadPart = Callable[[Json], Awaitable[Part]]
-"""Returns a part of a stored message that is no text."""
+
+
+class ReadPart(Protocol):
+    """Reads a part of a stored message that is no text."""
+
+    def __call__(self, part: Json, *, is_last: bool) -> Awaitable[Part]:
+        """Return the part; ``is_last`` tells whether its message is the last one."""
 
 
 async def read_conversation(
@@ -22,7 +27,7 @@ async def read_conversation(
     that the call carries is taken; a result without its call is left out.
     """
     results = {
-        message["tool_call_id"]: await _parts(message.get("content"), read_part)
+        message["tool_call_id"]: await _parts(message, read_part, is_last=False)
         for message in stored
         if message.get("role") == "tool" and message.get("tool_call_id")
     }
@@ -31,7 +36,7 @@ async def read_conversation(
         role = message.get("role")
         if role not in ("system", "user", "assistant"):
             continue
-        content = await _parts(message.get("content"), read_part)
+        content = await _parts(message, read_part, is_last=message is stored[-1])
         calls = message.get("tool_calls") or () if role == "assistant" else ()
         if not content and not calls:
             continue
@@ -52,7 +57,10 @@ def _result(call: Json, results: Mapping[str, tuple[Part, ...]]) -> Message:
     return Message("tool", content, tool_call_id=call["id"], name=call["name"])
 
 
-async def _parts(content: Any, read_part: ReadPart) -> tuple[Part, ...]:
+async def _parts(
+    message: Json, read_part: ReadPart, *, is_last: bool
+) -> tuple[Part, ...]:
+    content = message.get("content")
     if not isinstance(content, list):
         text = _text(content)
         return (TextPart(text),) if text else ()
@@ -63,7 +71,7 @@ async def _parts(content: Any, read_part: ReadPart) -> tuple[Part, ...]:
         elif part.get("type") == "text":
             parts.append(TextPart(str(part.get("text") or "")))
         elif part.get("type") != "thought":
-            parts.append(await read_part(part))
+            parts.append(await read_part(part, is_last=is_last))
     return tuple(part for part in parts if not isinstance(part, TextPart) or part.text)
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from workflows.agents.loop import AgentError
 from workflows.agents.tool_names import UnknownTool
-from workflows.engine.errors import NodeTypeOff, describe
+from workflows.engine.errors import NodeTypeOff, UnusableMedia, describe
 from workflows.engine.events import ErrorMessage
 from workflows.providers.base import (
     ProviderError,
@@ -47,7 +47,7 @@ def error_type(error: Exception) -> ErrorType:
         return "connection"
     if isinstance(error, AgentError):
         return "provider_error"
-    if isinstance(error, UnknownTool | NodeTypeOff):
+    if isinstance(error, UnknownTool | NodeTypeOff | UnusableMedia):
         return "invalid_request"
     if not isinstance(error, ProviderError):
         return "internal"

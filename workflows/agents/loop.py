@@ -163,9 +163,7 @@ class AgentLoop:
                         self._text.append(text)
                         yield Piece(text)
         finally:
-            if answer.has_begun or answer.finish_reason:
-                usage = answer.usage
-                self._usage.add(usage.prompt_tokens, usage.completion_tokens)
+            answer.count(self._usage)
 
     async def _call_tools(
         self, calls: Sequence[ToolCall]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from workflows.engine.coercion import coerce
+from workflows.engine.errors import ValueMisfit
 from workflows.engine.plans import NodePlan
 from workflows.engine.type_specs import TypeSpec
 from workflows.engine.values import ASSET_TYPES
@@ -43,6 +45,20 @@ def fields_schema(fields: dict[str, TypeSpec]) -> dict[str, Any]:
     }
 
 
+def check_fields(fields: dict[str, TypeSpec], value: Any) -> dict[str, Any]:
+    """Return the fields of an object, each as its type has it; others are left out.
+
+    Raises:
+        ValueMisfit: it is no object, or a field is missing or does not fit.
+    """
+    if not isinstance(value, dict):
+        raise ValueMisfit("it is no object")
+    for name in fields:
+        if name not in value:
+            raise ValueMisfit(f"the field '{name}' is missing")
+    return {name: _checked(name, spec, value[name]) for name, spec in fields.items()}
+
+
 def schema_of(spec: TypeSpec) -> dict[str, Any]:
     """Return the schema of one type; what cannot be described may be anything."""
     schema = _schema_of(spec)
@@ -70,6 +86,13 @@ def _schema_of(spec: TypeSpec) -> dict[str, Any]:
     if name in ("any", "object"):
         return {}
     return {"type": "object"}
+
+
+def _checked(name: str, spec: TypeSpec, value: Any) -> Any:
+    try:
+        return coerce(spec, value)
+    except ValueMisfit as misfit:
+        raise ValueMisfit(f"field '{name}': {misfit}") from None
 
 
 def _asset_schema(name: str) -> dict[str, Any]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from workflows.engine.registry import NodeRegistry
     from workflows.engine.type_specs import TypeSpec
     from workflows.providers.base import Provider
+    from workflows.providers.messages import ImagePart
 
 
 class EventSink(Protocol):
@@ -208,6 +209,15 @@ class Models(Protocol):
         Raises:
             ProviderError: it leads nowhere, or its provider has no key or address; the
                 message names the cure.
+        """
+
+    async def image(self, value: Mapping[str, Any]) -> ImagePart:
+        """Return a picture as models get it.
+
+        ``value``: a reference to one, also by an address of the web.
+
+        Raises:
+            UnusableMedia: it is not there, or none that models take.
         """
 
 

@@ -71,6 +71,10 @@ class InvalidParameter(EngineError):
         self.name = name
 
 
+class UnusableMedia(EngineError, ValueError):
+    """A picture, a sound or a document cannot be given to a model."""
+
+
 class NodeError(EngineError):
     """A node failed; the message is what its author or the library below it said."""
 

@@ -58,6 +58,8 @@ class Node(msgspec.Struct, kw_only=True):
     # What it reaches beyond its inputs and the ports of its context, in a word of the
     # policy of whoever runs the graph; "" is nothing.
     reach: ClassVar[str] = ""
+    # The names of the secrets without which it cannot do its work.
+    required_settings: ClassVar[Sequence[str]] = ()
     # Layout and notes: never run and say nothing.
     inert: ClassVar[bool] = False
     # Part of the server's own graphs; no editor offers it.

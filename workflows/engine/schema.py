@@ -44,7 +44,7 @@ def node_metadata(cls: type[Node]) -> dict[str, Any]:
         "basic_fields": (
             ["name", "value"] if is_input else [each.name for each in properties]
         ),
-        "required_settings": [],
+        "required_settings": list(cls.required_settings),
         "recommended_models": [],
         "model_packs": [],
         "the_model_info": {},

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any
 
 from workflows.agents.client_tools import client_tools
-from workflows.agents.conversation import read_conversation
 from workflows.agents.failures import error_message
 from workflows.agents.loop import AgentLoop, RoundEnded
+from workflows.agents.media import read_stored
 from workflows.agents.telling import Teller, call_document
 from workflows.agents.tool_names import tools_named
 from workflows.agents.tools import Tool
@@ -17,7 +16,7 @@ from workflows.engine.context import NodeContext, ReachedModel
 from workflows.engine.events import MessageEvent
 from workflows.engine.node import Node
 from workflows.nodes import registry
-from workflows.providers.messages import ChatRequest, Message, Part, TextPart
+from workflows.providers.messages import ChatRequest, Message
 
 
 @registry.register("nodetool.chat.Turn")
@@ -83,7 +82,7 @@ class Turn(Node):
         stored = await context.run.threads.history(
             self.thread_id, until=self.message_id or None
         )
-        return await read_conversation(stored, _read_part)
+        return await read_stored(stored, context)
 
     async def _tools(self, context: NodeContext) -> list[Tool]:
         """Return the tools; one of the client hides one of the server."""
@@ -130,8 +129,3 @@ class _AddedMessages:
                 **fields,
             )
         )
-
-
-async def _read_part(part: Mapping[str, Any]) -> Part:
-    kind = str(part.get("type", "")).removesuffix("_url") or "part"
-    return TextPart(f"[{kind} that is not shown to this model]")

@@ -14,6 +14,8 @@ ImageModel = Annotated[dict[str, Any], Tag("image_model")]
 ImageSizeValue = Annotated[dict[str, Any], Tag("image_size")]
 JsonRef = Annotated[dict[str, Any], Tag("json")]
 LanguageModel = Annotated[dict[str, Any], Tag("language_model")]
+RecordType = Annotated[dict[str, Any], Tag("record_type")]
+ToolName = Annotated[dict[str, Any], Tag("tool_name")]
 TtsModel = Annotated[dict[str, Any], Tag("tts_model")]
 VideoModel = Annotated[dict[str, Any], Tag("video_model")]
 
@@ -54,6 +56,11 @@ def no_hugging_face_model() -> Any:
             "ignore_patterns": None,
         }
     )
+
+
+def no_columns() -> Any:
+    """Return a field whose default is a record without columns."""
+    return _default({"type": "record_type", "columns": []})
 
 
 def no_message() -> Any:

@@ -1,0 +1,205 @@
+"""Nodes that call a language model. The model's id is the script of its answers."""
+
+from typing import Any
+
+from tests.agents.scripted import script
+from tests.nodes.harness import Case, reference
+
+AGENTS = "nodetool.agents"
+GENERATORS = "nodetool.generators"
+COLUMNS = [
+    {"name": "city", "data_type": "string", "description": "Its name"},
+    {"name": "people", "data_type": "int", "description": ""},
+]
+ROWS = [{"city": "Oslo", "people": 700_000}, {"city": "Bergen", "people": 290_000.0}]
+
+
+def model(*steps: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "language_model", "provider": "played", "id": script(*steps)}
+
+
+def answers(*values: Any) -> dict[str, Any]:
+    """A model that answers with these values as JSON."""
+    return model(*({"text": script(value)[1:-1]} for value in values))
+
+
+def piece(text: str, *, done: bool = False, thinking: bool = False) -> dict[str, Any]:
+    return {
+        "type": "chunk",
+        "content_type": "text",
+        "content": text,
+        "content_metadata": {},
+        "done": done,
+        "thinking": thinking,
+    }
+
+
+def fails(node_type: str, error: str, **data: Any) -> Case:
+    return Case(node_type=node_type, data=data, error=error)
+
+
+MISFIT = "The model's answer does not have the shape asked for: "
+NO_MODEL = "No model is chosen: choose one in the node's property 'model'"
+NOTHING = "There is nothing to work on: give a text or a prompt"
+NO_FIELDS = "There are no outputs: add one for each field that is wanted"
+
+AGENT_CASES = [
+    Case(
+        node_type=f"{AGENTS}.Agent",
+        data={
+            "model": model({"reasoning": "Hm.", "text": "Hello, Ada."}),
+            "prompt": "Hi",
+        },
+        expect={
+            "thinking": [piece("Hm.", thinking=True)],
+            "chunk": [piece("Hello, Ada"), piece("."), piece("", done=True)],
+            "text": ["Hello, Ada."],
+        },
+    ),
+    fails(f"{AGENTS}.Agent", NO_MODEL, prompt="Hi"),
+    fails(f"{AGENTS}.Agent", NOTHING, model=model({"text": "?"})),
+    fails(
+        f"{AGENTS}.Agent",
+        "OpenAI has no key: store the secret OPENAI_API_KEY",
+        model={"type": "language_model", "provider": "openai", "id": "gpt-4o"},
+        prompt="Hi",
+    ),
+    fails(
+        f"{AGENTS}.Agent",
+        "The sound is neither WAV nor MP3; models take only those",
+        model=model({"text": "?"}),
+        audio=reference(b"OggS", "audio/ogg"),
+    ),
+    Case(
+        node_type=f"{AGENTS}.Summarizer",
+        data={"model": model({"text": "Short."}), "text": "Long, long, long."},
+        expect={
+            "chunk": [piece("Short."), piece("", done=True)],
+            "text": ["Short."],
+        },
+    ),
+    fails(f"{AGENTS}.Summarizer", NOTHING, model=model({"text": "?"})),
+]
+STRUCTURED_CASES = [
+    Case(
+        node_type=f"{AGENTS}.Classifier",
+        data={
+            "model": answers({"category": " spam"}),
+            "text": "Win a prize!",
+            "categories": ["Ham", "Spam"],
+        },
+        expect={"output": ["Spam"]},
+    ),
+    Case(  # the first answer is none of the categories
+        node_type=f"{AGENTS}.Classifier",
+        data={
+            "model": answers({"category": "Eggs"}, {"category": "Ham"}),
+            "text": "Lunch?",
+            "categories": ["Ham", "Spam"],
+        },
+        expect={"output": ["Ham"]},
+    ),
+    fails(
+        f"{AGENTS}.Classifier",
+        f"{MISFIT}'Eggs' is none of the categories",
+        model=answers({"category": "Eggs"}, {"category": "Eggs"}, {"category": "a"}),
+        categories=["a"],
+    ),
+    fails(
+        f"{AGENTS}.Classifier",
+        "There are no categories: list those to choose from",
+        model=answers({"category": "a"}),
+    ),
+    Case(
+        node_type=f"{AGENTS}.Extractor",
+        data={
+            "model": model({"text": '```json\n{"name": "Ada", "age": 36.0}\n```'}),
+            "text": "Ada is 36.",
+        },
+        added={"name": "str", "age": "int"},
+        expect={"name": ["Ada"], "age": [36]},
+    ),
+    Case(
+        node_type=f"{AGENTS}.Extractor",
+        data={"model": answers({"age": "36"}, {"age": 36.5}), "text": "Ada is 36."},
+        added={"age": "int"},
+        error=f"{MISFIT}field 'age': expected int, got float 36.5",
+    ),
+    Case(
+        node_type=f"{AGENTS}.Extractor",
+        data={"model": answers([], {"name": "Ada"}), "text": "Ada"},
+        added={"name": "str", "age": "int"},
+        error=f"{MISFIT}the field 'age' is missing",
+    ),
+    fails(f"{AGENTS}.Extractor", NO_FIELDS, model=answers({}), text="Ada"),
+    Case(
+        node_type=f"{GENERATORS}.StructuredOutputGenerator",
+        data={"model": answers({"tags": ["a", "b"]}), "instructions": "Two tags"},
+        added={"tags": "list[str]"},
+        expect={"tags": [["a", "b"]]},
+    ),
+    fails(
+        f"{GENERATORS}.StructuredOutputGenerator",
+        NO_FIELDS,
+        model=answers({}),
+        instructions="Two tags",
+    ),
+    Case(
+        node_type=f"{GENERATORS}.StructuredOutputGenerator",
+        data={"model": model({"text": '{"tags": ["a', "finish_reason": "length"})},
+        added={"tags": "list[str]"},
+        error=f"{MISFIT}it was cut off at the limit of tokens",
+    ),
+]
+LIST_CASES = [
+    Case(
+        node_type=f"{GENERATORS}.ListGenerator",
+        data={"model": answers({"items": ["a", "b"]}), "prompt": "Letters"},
+        expect={"item": ["a", "b"], "index": [0, 1]},
+    ),
+    fails(
+        f"{GENERATORS}.ListGenerator",
+        f"{MISFIT}it has no list of items",
+        model=answers({"items": "a"}, {}),
+        prompt="Letters",
+    ),
+    Case(
+        node_type=f"{GENERATORS}.DataGenerator",
+        data={
+            "model": answers({"items": ROWS}),
+            "prompt": "Cities",
+            "columns": {"type": "record_type", "columns": COLUMNS},
+        },
+        expect={
+            "record": [ROWS[0], {"city": "Bergen", "people": 290_000}],
+            "index": [0, 1],
+            "dataframe": [
+                {
+                    "type": "dataframe",
+                    "uri": "",
+                    "asset_id": None,
+                    "metadata": None,
+                    "columns": COLUMNS,
+                    "data": [["Oslo", 700_000], ["Bergen", 290_000]],
+                }
+            ],
+        },
+    ),
+    fails(
+        f"{GENERATORS}.DataGenerator",
+        "The table has no columns: add at least one",
+        model=answers({}),
+        prompt="Cities",
+    ),
+    fails(
+        f"{GENERATORS}.DataGenerator",
+        "A column cannot have the type 'blob'; known: int, float, string, str, bool, "
+        "datetime, object",
+        model=answers({}),
+        columns={
+            "type": "record_type",
+            "columns": [{"name": "a", "data_type": "blob"}],
+        },
+    ),
+]
+CASES = [*AGENT_CASES, *STRUCTURED_CASES, *LIST_CASES]

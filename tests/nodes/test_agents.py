@@ -1,0 +1,174 @@
+"""What agents are given, what they tell, and how they use tools."""
+
+import struct
+from typing import Any
+
+from tests.agents.graphs import adder
+from tests.agents.scripted import said
+from tests.nodes.cases.llm import model
+from tests.nodes.harness import (
+    OfflineModels,
+    Outcome,
+    Recorder,
+    StoredThreads,
+    StoredWorkflows,
+    reference,
+    run_node,
+    saved_workflow,
+)
+from workflows.engine.events import (
+    Chunk,
+    LogUpdate,
+    NodeUpdate,
+    ToolCallUpdate,
+    ToolResultUpdate,
+)
+from workflows.providers.messages import AudioPart, ImagePart, TextPart
+
+AGENT = "nodetool.agents.Agent"
+ADD = {"name": "adder", "arguments": {"a": 2, "b": 3}}
+WAV = b"RIFF" + struct.pack("<I", 4) + b"WAVE"
+
+
+async def run_agent(*steps: dict[str, Any], **data: Any) -> Outcome:
+    ports = {"workflows": StoredWorkflows(saved_workflow(adder()))}
+    return await run_node(
+        AGENT, {"model": model(*steps), "prompt": "2+3?", **data}, **ports
+    )
+
+
+async def test_an_agent_uses_a_workflow_as_a_tool():
+    outcome = await run_agent(
+        {"text": "Let me see.", "tool_calls": [ADD]},
+        {"text": "Five."},
+        tools=[{"type": "tool_name", "name": "adder"}],
+    )
+
+    recorder = outcome.recorder
+    (asked,), (result,) = recorder.of(ToolCallUpdate), recorder.of(ToolResultUpdate)
+    assert (asked.node_id, asked.name, asked.args) == (
+        "node",
+        "adder",
+        {"a": 2, "b": 3},
+    )
+    assert result.result == {"result": {"sum": 5}}
+    assert outcome.outputs["text"] == ["Let me see.\n\nFive."]
+    told = [chunk.content for chunk in recorder.of(Chunk)]
+    assert "".join(told) == "Let me see.\n\nFive."
+    assert recorder.of(Chunk)[-1].done
+    assert {update.node_id for update in recorder.of(NodeUpdate)} == {
+        "node",
+        "out text",
+        "out chunk",
+    }
+
+
+async def test_all_calls_of_a_run_are_in_its_usage():
+    outcome = await run_agent(
+        {"tool_calls": [ADD]},
+        {"text": "5"},
+        tools=[{"type": "tool_name", "name": "adder"}],
+    )
+
+    assert outcome.usage["completion_tokens"] > 0
+    assert outcome.usage["total_tokens"] == sum(
+        outcome.usage[name] for name in ("prompt_tokens", "completion_tokens")
+    )
+
+
+async def test_an_agent_that_is_its_own_tool_stops_eight_deep():
+    call = {"name": "again", "arguments": {}}
+    data = {
+        "model": model({"tool_calls": [call]}, {"text": "done"}),
+        "prompt": "Go on",
+        "tools": [{"type": "tool_name", "name": "again"}],
+    }
+    graph = {"nodes": [{"id": "agent", "type": AGENT, "data": data}], "edges": []}
+    itself = saved_workflow(graph, name="Again", tool_name="again")
+    recorder = Recorder()
+
+    outcome = await run_node(
+        AGENT, data, recorder=recorder, workflows=StoredWorkflows(itself)
+    )
+
+    assert outcome.outputs["text"] == ["done"]
+    results = [event.result for event in recorder.of(ToolResultUpdate)]
+    assert len(results) == 9
+    assert "8 deep already" in results[0]["error"]
+    assert results[1:] == [{"result": {}}] * 8
+
+
+async def test_a_tool_that_is_not_there_fails_the_agent_with_the_cure():
+    outcome = await run_agent({}, tools=[{"type": "tool_name", "name": "nothing"}])
+
+    assert str(outcome.error).startswith("There is no tool 'nothing'. Name the tool of")
+
+
+async def test_the_model_gets_instructions_history_thread_and_media_in_this_order():
+    models = OfflineModels()
+    threads = StoredThreads({"t1": [{"id": "1", "role": "user", "content": "Hi"}]})
+
+    await run_node(
+        AGENT,
+        {
+            "model": model({"text": "ok"}),
+            "system": "Be brief.",
+            "prompt": "And now?",
+            "thread_id": "t1",
+            "history": [{"type": "message", "role": "assistant", "content": "Hello"}],
+            "image": reference(b"png"),
+            "audio": reference(WAV, "audio/wav"),
+            "max_tokens": 7,
+        },
+        models=models,
+        threads=threads,
+    )
+
+    (request,) = models.played.requests
+    *earlier, last = request.messages
+    assert earlier == [
+        said("system", "Be brief."),
+        said("user", "Hi"),
+        said("assistant", "Hello"),
+    ]
+    assert last.content == (
+        TextPart("And now?"),
+        ImagePart(b"png", "image/png"),
+        AudioPart(WAV, "wav"),
+    )
+    assert request.max_tokens == 7
+
+
+async def test_outputs_that_were_added_are_said_to_be_no_tools():
+    graph_node = {"model": model({"text": "ok"}), "prompt": "Hi"}
+
+    outcome = await run_node(AGENT, graph_node, added={"search": "str"})
+
+    (log,) = outcome.recorder.of(LogUpdate)
+    assert log.severity == "warning"
+    assert log.content.startswith("Nothing is sent on the outputs search:")
+
+
+async def test_a_structured_answer_is_asked_for_with_its_schema_and_once_corrected():
+    models = OfflineModels()
+    first = {"text": "Ada, I think"}
+
+    outcome = await run_node(
+        "nodetool.agents.Extractor",
+        {"model": model(first, {"text": '{"name": "Ada"}'}), "text": "Ada"},
+        added={"name": "str"},
+        models=models,
+    )
+
+    assert outcome.outputs == {"name": ["Ada"]}
+    asked, corrected = models.played.requests
+    assert asked.response_format.schema == {
+        "type": "object",
+        "properties": {"name": {"type": "string"}},
+        "required": ["name"],
+        "additionalProperties": False,
+    }
+    *_, answer, correction = corrected.messages
+    assert answer.text == first["text"]
+    assert correction.text.startswith("That answer cannot be used: it is no JSON.")
+    assert outcome.usage["completion_tokens"] == 3 + 4
