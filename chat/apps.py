@@ -12,8 +12,14 @@ class ChatConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Have the connections to providers closed when the server stops."""
+        """Have turns settled when they end, and providers' connections closed."""
+        # Models can only be imported from here on.
+        from chat.settlement import settle
+        from chat.turns import JOB_TYPE
+        from jobs import endings
+
         lifecycle.on_stop(_stop)
+        endings.on_end(JOB_TYPE, settle)
 
 
 async def _stop() -> None:

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from typing import Self
 
-from nodetool_site.lib.errors import BadRequest, NotFound
+import msgspec
+
+from nodetool_site.lib.errors import (
+    ApplicationError,
+    BadRequest,
+    Conflict,
+    NotFound,
+    ValidationFailed,
+    problem,
+)
+
+_PLACE = re.compile(r" - at `\$(?P<path>.*)`$")
 
 
 class UnknownProvider(BadRequest):
@@ -58,3 +71,61 @@ class AmbiguousTextInput(BadRequest):
             f"The workflow has several inputs for a text ({listed}). Name the one that "
             "takes the message 'message'."
         )
+
+
+class ThreadNotFound(NotFound):
+    """No such thread, or it is somebody else's."""
+
+    default_message = "Thread not found"
+
+
+class MessageNotFound(NotFound):
+    """No such message, or it is in somebody else's thread."""
+
+    default_message = "Message not found"
+
+
+class InvalidThreadId(BadRequest):
+    """A client asks for an id that no thread may have."""
+
+    default_message = (
+        "thread_id must be 1 to 64 characters of A-Z, a-z, 0-9, '-' and '_'"
+    )
+
+
+class InvalidMessage(ValidationFailed):
+    """A member of a message has the wrong type."""
+
+    @classmethod
+    def from_msgspec(cls, error: msgspec.ValidationError) -> Self:
+        """Say which member it is: msgspec tells it in its text alone."""
+        text = str(error)
+        place = _PLACE.search(text)
+        steps = re.findall(r"\w+", place["path"]) if place else []
+        said = _PLACE.sub("", text)
+        where = ".".join(steps)
+        message = f"{where}: {said}" if where else said
+        return cls([problem("type_error", ("body", *steps), said)], message)
+
+
+class ModelFailed(ApplicationError):
+    """A model was asked and gave no answer."""
+
+    status = 502
+    default_message = "The model gave no answer"
+
+
+class InvalidTurn(BadRequest):
+    """A message is not one that can be answered."""
+
+
+class ContentRequired(InvalidTurn):
+    """A message says nothing."""
+
+    default_message = "content is required"
+
+
+class TurnReplaced(Conflict):
+    """Another message came in the same thread before this one could be answered."""
+
+    default_message = "Another message in this thread came first"

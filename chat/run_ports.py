@@ -1,13 +1,17 @@
-"""What a run reaches of the providers of models."""
+"""What a run reaches of models and of conversations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from chat import providers
 from chat.attachments import ASSET_SCHEME, load_image
 from chat.errors import ModelNotFound, ProviderNotConfigured, UnknownProvider
+from chat.reads import read_history
+from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import BadRequest
 from storage.media_types import IMAGE_NAMES, image_type
 from workflows.engine.context import ReachedModel
@@ -69,3 +73,17 @@ class RunModels:
         if not (isinstance(url, str) and url):
             url = f"{ASSET_SCHEME}{value.get('asset_id')}"
         return await load_image(self._owner_id, url)
+
+
+class RunThreads:
+    """The conversations of a run's owner."""
+
+    def __init__(self, owner_id: str) -> None:
+        self._owner_id = owner_id
+
+    async def history(
+        self, thread_id: str, *, until: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the newest 100 messages, the oldest first, up to ``until``."""
+        documents = await db(read_history, self._owner_id, thread_id, until)
+        return [msgspec.json.decode(document) for document in documents]

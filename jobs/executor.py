@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET
 
-from jobs import commands, settlement
+from jobs import commands, endings, settlement
 from jobs.event_log import Fenced, JobLog
 from jobs.models import Command, Status
 from jobs.run_state import run_state
@@ -88,6 +88,7 @@ class Attempt:
                 self.log.release()
             self.log.change_status(update.status, update)
             await self.log.stored()
+            await endings.tell(self._claimed.job_type, self.job_id)
         except Fenced:
             if self.log.error is None:
                 logger.warning("job %s is held by somebody else: dropped", self.job_id)

@@ -100,6 +100,7 @@ def make_context(job: ClaimedJob, log: JobLog, blocking: BlockingRunner) -> RunC
         images=Images(blocking),
         workspace=JobWorkspace(job.owner_id),
         models=import_string(settings.RUN_MODELS)(job.owner_id, log.mask.learn),
+        threads=import_string(settings.RUN_THREADS)(job.owner_id),
         workflows=JobWorkflows(job.owner_id),
         mask=log.mask,
     )

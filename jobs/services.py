@@ -15,7 +15,16 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from jobs import broadcast, commands, dispatch, feed, inputs, process, settlement
+from jobs import (
+    broadcast,
+    commands,
+    dispatch,
+    endings,
+    feed,
+    inputs,
+    process,
+    settlement,
+)
 from jobs.claims import Claim, first_batches
 from jobs.creation import Caps, NewJob, insert_job, is_over_caps
 from jobs.errors import (
@@ -158,7 +167,9 @@ async def cancel_job(owner_id: str, job_id: str) -> JobState:
         if state is not None and not settled:
             _announce_command(job_id, deliveries)
 
-    state, _ = await writer.request(statements, on_commit, job_id=job_id)
+    state, settled = await writer.request(statements, on_commit, job_id=job_id)
+    if settled:
+        await endings.tell(settled.job_type, job_id)
     if state is None:
         raise JobNotFound(NOT_FOUND_OR_COMPLETED)
     return state
@@ -311,6 +322,7 @@ def _create(cursor: Any, new: NewJob) -> _Created:
         started_at=new.created_at,
         execution_strategy=new.execution_strategy,
         waited=False,
+        job_type=new.job_type,
     )
     claim = Claim(job, first_batches(job, cursor))
     state = JobState(new.id, new.workflow_id, Status.RUNNING, 1, is_new=True)

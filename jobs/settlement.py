@@ -15,7 +15,7 @@ import msgspec
 from django.db import connection
 from django.utils import timezone
 
-from jobs import feed, statements
+from jobs import endings, feed, statements
 from jobs.batches import Batch, pack
 from jobs.log_writer import Deliveries, writer
 from jobs.models import ALLOWED_FROM, Status
@@ -23,7 +23,7 @@ from workflows.engine.events import Event, JobUpdate, NodeUpdate, encode_event
 
 _LOCK = (
     "SELECT owner_id, workflow_id, status, last_seq, attempt, running_nodes,"
-    " started_at, created_at FROM jobs_job WHERE id = %s"
+    " started_at, created_at, job_type FROM jobs_job WHERE id = %s"
 )
 _END = (
     "UPDATE jobs_job SET status = %s, error = %s, finished_at = %s, last_seq = %s,"
@@ -54,6 +54,7 @@ class Settled:
     """The events that a settlement stored; none where another change came first."""
 
     batches: list[Batch]
+    job_type: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.batches)
@@ -68,7 +69,17 @@ def end(cursor: Any, ending: Ending) -> Settled:
     row = cursor.fetchone()
     if row is None:
         return Settled([])
-    owner_id, workflow_id, status, last_seq, attempt, running, started, created = row
+    (
+        owner_id,
+        workflow_id,
+        status,
+        last_seq,
+        attempt,
+        running,
+        started,
+        created,
+        job_type,
+    ) = row
     allowed = ending.only_from or ALLOWED_FROM[ending.to]
     if status not in allowed or ending.attempt not in (None, attempt):
         return Settled([])
@@ -101,7 +112,7 @@ def end(cursor: Any, ending: Ending) -> Settled:
         )
     )
     statements.insert_batches(cursor, batches)
-    return Settled(batches)
+    return Settled(batches, job_type)
 
 
 def reschedule(cursor: Any, job_id: str, attempt: int) -> bool:
@@ -118,11 +129,12 @@ def announce(settled: Settled, deliveries: Deliveries) -> None:
 
 async def end_job(ending: Ending) -> bool:
     """End a job; False if another change came first."""
-    return bool(
-        await writer.request(
-            lambda cursor: end(cursor, ending), announce, job_id=ending.job_id
-        )
+    settled = await writer.request(
+        lambda cursor: end(cursor, ending), announce, job_id=ending.job_id
     )
+    if settled:
+        await endings.tell(settled.job_type, ending.job_id)
+    return bool(settled)
 
 
 def end_job_from_thread(ending: Ending) -> bool:

@@ -27,7 +27,7 @@ CLAIM = (
     " started_at = COALESCE(started_at, %s), last_seq = last_seq + 1"
     " WHERE id = %s AND status = 'scheduled'"
     " RETURNING owner_id, workflow_id, name, graph, params, attempt, last_seq,"
-    " started_at, execution_strategy"
+    " started_at, execution_strategy, job_type"
 )
 # Whoever holds a job finds it in one of these. One that was taken away because its
 # worker counts as lost waits as ``scheduled`` and still has the old attempt's number.
@@ -115,6 +115,7 @@ class ClaimedJob:
     started_at: datetime
     execution_strategy: str
     waited: bool
+    job_type: str = "workflow"
 
 
 def adapt(moment: datetime | None) -> Any:
@@ -135,7 +136,18 @@ def claim(cursor: Any, job_id: str, worker_id: str) -> ClaimedJob | None:
     row = cursor.fetchone()
     if row is None:
         return None
-    owner_id, workflow_id, name, graph, params, attempt, last_seq, started, kind = row
+    (
+        owner_id,
+        workflow_id,
+        name,
+        graph,
+        params,
+        attempt,
+        last_seq,
+        started,
+        strategy,
+        kind,
+    ) = row
     return ClaimedJob(
         id=job_id,
         owner_id=owner_id,
@@ -146,8 +158,9 @@ def claim(cursor: Any, job_id: str, worker_id: str) -> ClaimedJob | None:
         attempt=attempt,
         last_seq=last_seq,
         started_at=aware(started),
-        execution_strategy=kind,
+        execution_strategy=strategy,
         waited=True,
+        job_type=kind,
     )
 
 

@@ -242,8 +242,10 @@ DEFAULT_MODEL_CHOSEN = env.str("DEFAULT_MODEL", default="")
 DEFAULT_MODEL = DEFAULT_MODEL_CHOSEN or "llama3.2:latest"
 SERVER_TOOLS: tuple[str, ...] = tuple(env.words("NODETOOL_TOOLS", default=[]))
 CHAT_SERVER_WORKFLOWS: tuple[str, ...] = ()  # ids: ``chat-server --workflow``
-# What a run gets to reach models: chat stands above jobs, so it is named here.
+# What a run gets to reach models and conversations: chat stands above jobs, so it is
+# named here.
 RUN_MODELS = "chat.run_ports.RunModels"
+RUN_THREADS = "chat.run_ports.RunThreads"
 PROVIDER_TIMEOUT = env.whole("PROVIDER_TIMEOUT", default=60) or 60
 PROVIDER_BASE_URLS: dict[str, str] = {
     name: env.str(name, default="").rstrip("/") for name in BASE_URL_SETTINGS

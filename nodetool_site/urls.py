@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("storage.api.urls")),
     path("", include("chat.openai_api.urls")),
     path("", include("chat.api.model_urls")),
+    path("", include("chat.api.thread_urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
     # By name, not by ``include``: resolved when the first path begins like this.
     URLResolver(RoutePattern("admin/"), "nodetool_site.admin_urls"),

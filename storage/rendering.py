@@ -67,6 +67,20 @@ async def render_object(
     return _replace(value, links.changing(restored, data))
 
 
+async def restore_values(value: Any, *, owner_id: str) -> Any:
+    """Return a decoded value with the large ones that it refers to put back.
+
+    Other references stay, also inside of what is put back: for what is to be stored
+    elsewhere, since large values go with their job.
+    """
+    restored = await _restore(value, owner_id, _decoded)
+
+    def change(reference: dict[str, Any]) -> Any:
+        return restored.get(reference["uri"], reference)
+
+    return _replace(value, change)
+
+
 class _Links:
     """The addresses of files, for one owner who reached us by one base URL."""
 

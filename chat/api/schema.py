@@ -1,4 +1,4 @@
-"""How the API's schema speaks of the OpenAI-compatible routes.
+"""How the API's schema speaks of conversations and of the OpenAI-compatible routes.
 
 Apart from the views, because drf-spectacular takes its time to import. Importing this
 module is enough: extensions register themselves.
@@ -174,5 +174,106 @@ describe_views(
         "AllModels": _lists(UNIFIED_MODEL, codes=()),
         "RecommendedModels": _lists(UNIFIED_MODEL, codes=()),
         "RecommendedForTask": _lists(UNIFIED_MODEL, codes=(404,)),
+    },
+)
+
+THREAD = object_of(
+    {
+        "id": TEXT,
+        "user_id": TEXT,
+        "title": TEXT,
+        "created_at": TEXT,
+        "updated_at": TEXT,
+        "etag": TEXT,
+    },
+    {"job_id": optional(TEXT)},
+)
+_SAID = {
+    "content": ANY,
+    **dict.fromkeys(
+        (
+            "thread_id",
+            "workflow_id",
+            "name",
+            "tool_call_id",
+            "provider",
+            "model",
+            "agent_execution_id",
+            "execution_event_type",
+            "workflow_target",
+        ),
+        optional(TEXT),
+    ),
+    **dict.fromkeys(("agent_mode", "help_mode"), optional(FLAG)),
+    **dict.fromkeys(("tools", "collections"), optional(array_of(TEXT))),
+    **dict.fromkeys(
+        ("tool_calls", "input_files", "output_files"), optional(array_of(MAPPING))
+    ),
+    "graph": optional(MAPPING),
+}
+THREAD_MESSAGE = object_of(
+    {"type": TEXT, "id": TEXT, "role": TEXT, "created_at": TEXT, **_SAID}
+)
+NEW_MESSAGE = object_of({"role": TEXT}, _SAID)
+
+
+def _page_of(name: str, schema: Json) -> Json:
+    return object_of({"next": optional(TEXT), name: array_of(schema)})
+
+
+def _paged(*first: OpenApiParameter) -> list[OpenApiParameter]:
+    return [
+        *first,
+        query("cursor", TEXT, "``next`` of the page before."),
+        query("limit", WHOLE, "How many, at most 500."),
+        query("reverse", FLAG, "The newest first."),
+    ]
+
+
+describe_views(
+    "chat.api.thread_views",
+    {
+        "ThreadCollection": {
+            "get": extend_schema(
+                parameters=_paged(),
+                responses={200: _page_of("threads", THREAD), **errors()},
+            ),
+            "post": extend_schema(
+                request={"application/json": object_of({}, {"title": optional(TEXT)})},
+                responses={200: THREAD, **errors(422)},
+            ),
+        },
+        "ThreadDetail": {
+            "get": extend_schema(responses={200: THREAD, **errors(404)}),
+            "put": extend_schema(
+                request={"application/json": object_of({"title": TEXT})},
+                responses={200: THREAD, **errors(404, 422)},
+            ),
+            "delete": extend_schema(responses={200: NULL, **errors(404)}),
+        },
+        "ThreadSummary": {
+            "post": extend_schema(
+                request={
+                    "application/json": object_of(
+                        {},
+                        dict.fromkeys(("provider", "model", "content"), optional(TEXT)),
+                    )
+                },
+                responses={200: THREAD, **errors(404, 422, 502)},
+            )
+        },
+        "MessageCollection": {
+            "get": extend_schema(
+                parameters=_paged(query("thread_id", TEXT, "The conversation.")),
+                responses={200: _page_of("messages", THREAD_MESSAGE), **errors(404)},
+            ),
+            "post": extend_schema(
+                request={"application/json": NEW_MESSAGE},
+                responses={200: THREAD_MESSAGE, **errors(404, 422)},
+            ),
+        },
+        "MessageDetail": {
+            "get": extend_schema(responses={200: THREAD_MESSAGE, **errors(404)}),
+        },
     },
 )

@@ -109,6 +109,15 @@ async def version_by_id(owner: Caller) -> Params:
     return {**made, "version": made["version_id"]}
 
 
+async def thread(owner: Caller) -> Params:
+    """A conversation with a message."""
+    word = canary(owner.id)
+    made = await must(owner, "POST", "/api/threads", {"title": word})
+    body = {"thread_id": made["id"], "role": "user", "content": word}
+    said = await must(owner, "POST", "/api/messages", body)
+    return {"thread_id": made["id"], "message_id": said["id"]}
+
+
 async def token(owner: Caller) -> Params:
     """An API token."""
     made = await must(owner, "POST", "/api/tokens", {"name": canary(owner.id)})

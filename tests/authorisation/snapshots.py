@@ -6,7 +6,7 @@ from django.apps import apps
 from django.db.models import Model
 
 APPS = ("storage", "workflows", "jobs", "chat")
-OWNED_BY = ("owner", "workflow__owner", "job__owner")
+OWNED_BY = ("owner", "workflow__owner", "job__owner", "thread__owner")
 
 # What the server itself moves while a job runs or a token is used.
 MOVING = {

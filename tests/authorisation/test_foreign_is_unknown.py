@@ -41,7 +41,8 @@ TIMED = [row for row in FOREIGN if row.method != "POST" or not row.is_stream]
 def without(text: str, params: Params) -> str:
     """A text but for the ids that were asked for, the longest first."""
     for value in sorted(params.values(), key=len, reverse=True):
-        text = text.replace(value, "<id>")
+        # As a whole word: a number may be a part of any other.
+        text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "<id>", text)
     return text
 
 

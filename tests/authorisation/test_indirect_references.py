@@ -17,6 +17,7 @@ from tests.authorisation.objects import (
     job,
     live_job,
     must,
+    thread,
     version,
     version_of_public,
     workflow,
@@ -36,7 +37,9 @@ LINK = re.compile(r"/storage/[^\"'\s\\]+")
 @pytest.fixture
 async def hers(world) -> Params:
     """What alice has: each kind of object, under the names of path parameters."""
-    made = {**await world.make(job, "alice"), **await world.make(file, "alice")}
+    made: Params = {}
+    for kind in (job, file, thread):
+        made |= await world.make(kind, "alice")
     live = await world.make(live_job, "alice")
     return {**made, "live_id": live["job_id"]}
 
@@ -70,6 +73,9 @@ LISTS = [
     "/api/workflows/examples/search?query=canary",
     "/api/jobs/{job_id}/events?after=0",
     "/api/jobs/{job_id}/events?after=3&limit=1",
+    "/api/threads?limit=500",
+    "/api/threads?limit=500&reverse=true",
+    "/api/messages?thread_id={thread_id}",
 ]
 
 
@@ -116,6 +122,7 @@ async def cursor_of(world, path: str, name: str, word: str) -> str:
         ("/api/workflows/tools?", "limit", "next", "cursor"),
         ("/api/jobs?", "limit", "next_start_key", "start_key"),
         ("/api/jobs?", "limit", "next", "cursor"),
+        ("/api/threads?", "limit", "next", "cursor"),
     ],
 )
 async def test_z04_a_cursor_of_hers_leads_on_in_his_own_list(
@@ -130,6 +137,7 @@ async def test_z04_a_cursor_of_hers_leads_on_in_his_own_list(
             request_body(word, run_mode="tool", tool_name=word),
         )
         await world.make(job, owner)
+        await world.make(thread, owner)
     cursor = await cursor_of(world, path, out, size)
 
     answer = await bob.request("GET", f"{path}{into}={cursor}")

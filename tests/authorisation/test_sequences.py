@@ -22,6 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from chat.models import Thread
 from jobs import process
 from jobs.log_writer import writer
 from jobs.models import Job
@@ -35,6 +36,7 @@ from tests.authorisation.objects import (
     live_job,
     public_workflow,
     secret,
+    thread,
     token,
     version,
     workflow,
@@ -116,6 +118,18 @@ KINDS = {
         "/api/tokens?limit=500",
         # But for the one that they sign in with.
         lambda answer: [t["id"] for t in answer["tokens"] if t["name"] != "matrix"],
+    ),
+    "thread": Kind(
+        thread,
+        "thread_id",
+        (
+            "/api/threads/{thread_id}",
+            "/api/messages?thread_id={thread_id}",
+            "/api/messages/{message_id}",
+        ),
+        "/api/threads/{thread_id}",
+        "/api/threads?limit=500",
+        _ids("threads"),
     ),
     "version": Kind(
         version,
@@ -359,7 +373,7 @@ class Users(RuleBasedStateMachine):
 
 
 def _delete_all() -> None:
-    for model in (Job, Workflow, Asset, Secret):
+    for model in (Job, Workflow, Asset, Secret, Thread):
         model.objects.all().delete()
     ApiToken.objects.exclude(name="matrix").delete()
 

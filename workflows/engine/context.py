@@ -297,7 +297,7 @@ class RunContext(msgspec.Struct, frozen=True, kw_only=True):
     workspace: WorkspaceFiles
     mask: Mask = NothingToMask()
     models: Models
-    threads: Threads | None = None
+    threads: Threads
     workflows: SavedWorkflows
     usage: UsageTally = msgspec.field(default_factory=UsageTally)
     questions: Questions = msgspec.field(default_factory=Questions)

@@ -17,6 +17,7 @@ from tests.authorisation.objects import (
     job,
     live_job,
     secret,
+    thread,
     token,
     version,
     workflow,
@@ -152,6 +153,8 @@ ROWS = [
     *model_pages("jobs/job", job, "job_id"),
     AdminRow("GET", EVENTS, job, "job_id", shows=True),
     AdminRow("POST", EVENTS, job, "job_id"),
+    *model_pages("chat/thread", thread, "thread_id", delete=OWNER),
+    *model_pages("chat/message", thread, "message_id", delete=OWNER),
     *model_pages("storage/apitoken", token, "token_id", add=OWNER, delete=OWNER),
     *model_pages(
         "storage/asset",
@@ -195,6 +198,8 @@ ACTIONS = [
         for action in ("restore", "delete_selected")
     ),
     ActionRow("jobs/job", "cancel", live_job, "job_id"),
+    ActionRow("chat/thread", "delete_selected", thread, "thread_id"),
+    ActionRow("chat/message", "delete_selected", thread, "message_id"),
     ActionRow("storage/asset", "delete_selected", file, "asset_id"),
     ActionRow("storage/apitoken", "delete_selected", token, "token_id"),
     ActionRow("storage/secret", "delete_selected", secret, "secret_id"),

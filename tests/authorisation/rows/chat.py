@@ -1,10 +1,11 @@
-"""The OpenAI-compatible API: nothing in it is anybody's object, so far.
+"""Conversations are their owner's; in the OpenAI-compatible API nothing is anybody's.
 
 A row: method, route as in the URL table, then what differs from: owner 200, others 404,
 without a credential 401.
 """
 
 from tests.authorisation.model import Caller, Params, Row
+from tests.authorisation.objects import thread
 
 ASKED = {
     "model": "fake/echo",
@@ -25,7 +26,26 @@ async def fake_provider(owner: Caller) -> Params:
     return {"kind": "embedding", "provider": "fake", "task": "language"}
 
 
+SAID = {"role": "user", "content": "hi"}
+THREAD = "api/threads/<thread_id>"
+
+
+def said_there(params: Params) -> dict[str, str]:
+    """A message for a thread."""
+    return {**SAID, "thread_id": params["thread_id"]}
+
+
 ROWS = [
+    Row("GET", "api/threads", of=thread, other=200),
+    Row("POST", "api/threads", body={"title": "new"}, **FOR_ALL),
+    Row("GET", THREAD, of=thread),
+    Row("PUT", THREAD, of=thread, body={"title": "new"}, shows=False),
+    Row("DELETE", THREAD, of=thread, shows=False),
+    Row("POST", f"{THREAD}/summarize", of=thread, body={"model": "fake/echo"}),
+    Row("GET", "api/messages", of=thread, query="?thread_id=<thread_id>"),
+    Row("POST", "api/messages", of=thread, body=said_there, shows=False),
+    Row("POST", "api/messages", body=SAID, **FOR_ALL),
+    Row("GET", "api/messages/<message_id>", of=thread),
     Row("POST", "v1/chat/completions", body=ASKED, **FOR_ALL),
     Row(
         "POST",

@@ -1,0 +1,92 @@
+"""Threads and messages as the API and the sockets show them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from chat.errors import InvalidMessage
+from chat.models import Thread
+from nodetool_site.lib.rendering import etag_of, format_time
+from workflows.engine.events import encode_value
+from workflows.engine.sanitize import sanitize
+
+Json = dict[str, Any]
+Role = Literal["system", "user", "assistant", "tool", "agent_execution"]
+
+
+class MessageFields(msgspec.Struct, kw_only=True):
+    """What a message says, without what the server knows of it.
+
+    ``content``: text, an object, or parts (``{"type": "text", "text"}``,
+    ``{"type": "image_url", "image"}``, ...). ``tool_calls``: see ``MessageEvent``.
+    """
+
+    workflow_id: str | None = None
+    graph: Json | None = None
+    tools: list[str] | None = None
+    tool_call_id: str | None = None
+    role: Role
+    name: str | None = None
+    content: str | Json | list[Json] | None = None
+    tool_calls: list[Json] | None = None
+    collections: list[str] | None = None
+    input_files: list[Json] | None = None
+    output_files: list[Json] | None = None
+    provider: str | None = None
+    model: str | None = None
+    agent_mode: bool | None = None
+    help_mode: bool | None = None
+    agent_execution_id: str | None = None
+    execution_event_type: str | None = None
+    workflow_target: str | None = None
+
+
+def read_message(data: Json) -> MessageFields:
+    """Return what a client, or an event, says; unknown members are not read.
+
+    Raises:
+        InvalidMessage: a member has the wrong type; the text names it.
+    """
+    try:
+        return msgspec.convert(sanitize(data), MessageFields)
+    except msgspec.ValidationError as error:
+        raise InvalidMessage.from_msgspec(error) from error
+
+
+def message_document(
+    fields: MessageFields, *, message_id: str, thread_id: str, created_at: datetime
+) -> bytes:
+    """Return a message as JSON."""
+    return encode_value(
+        {
+            "type": "message",
+            "id": message_id,
+            "thread_id": thread_id,
+            **msgspec.structs.asdict(fields),
+            "created_at": format_time(created_at),
+        }
+    )
+
+
+def thread_document(thread: Thread, **more: Any) -> Json:
+    """Return a thread; ``more`` are further members, which its etag leaves out."""
+    document = {
+        "id": thread.pk,
+        "user_id": thread.owner_id,
+        "title": thread.title,
+        "created_at": format_time(thread.created_at),
+        "updated_at": format_time(thread.updated_at),
+    }
+    return {**document, "etag": etag_of(document), **more}
+
+
+def text_of(content: Any) -> str:
+    """Return the text of a message's content; its parts are separate lines."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else [content]
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    return "\n".join(text for text in texts if isinstance(text, str))

@@ -1,0 +1,256 @@
+"""Turns: a message in a thread, and the job that answers it.
+
+A turn belongs to the server: it goes on when whoever asked is gone, and ends early only
+where somebody stops it or says something new in its thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from chat.documents import MessageFields, text_of
+from chat.errors import ContentRequired, InvalidTurn, TurnReplaced
+from chat.models import Message, OpenTurn, Thread
+from chat.reads import open_turn, read_history
+from chat.services import (
+    NewMessage,
+    add_messages,
+    create_thread,
+    ensure_thread,
+    lock_thread,
+)
+from chat.settlement import settle
+from chat.workflow_inputs import chat_params
+from jobs.errors import JobNotFound
+from jobs.requests import JobRequest
+from jobs.services import cancel_job, create_job, get_state, wait_for_end
+from nodetool_site.lib.db import db
+from nodetool_site.lib.errors import Unavailable
+from storage.ids import new_id
+from workflows.errors import WorkflowNotFound
+from workflows.reads import read_runnable
+
+Json = dict[str, Any]
+
+JOB_TYPE = "chat"
+NODE_TYPE = "nodetool.chat.Turn"
+END_S = 20.0
+"""How long a turn that is cancelled may take: a lost worker's job ends within 15 s."""
+
+MAX_TRIES = 10
+
+
+@dataclass(slots=True, frozen=True)
+class TurnRequest:
+    """What somebody says. Without ``thread_id`` a thread is made.
+
+    ``client_tools``: ``{"name", "description", "parameters"}`` of the tools that run
+    where the turn is watched.
+    """
+
+    message: MessageFields
+    thread_id: str | None = None
+    client_tools: list[Json] = field(default_factory=list)
+
+    @property
+    def is_for_workflow(self) -> bool:
+        """Whether a workflow is to answer."""
+        message = self.message
+        return bool(message.workflow_id) or message.workflow_target == "workflow"
+
+
+@dataclass(slots=True, frozen=True)
+class Turn:
+    """A turn that has begun. ``job_id`` is None where nothing is to be answered."""
+
+    thread_id: str
+    message_id: str
+    job_id: str | None
+    is_workflow: bool = False
+
+
+def check(request: TurnRequest) -> None:
+    """Refuse what cannot become a turn.
+
+    Raises:
+        ContentRequired: the message says nothing.
+        InvalidTurn: it is no user's, or names no workflow where it should.
+    """
+    message = request.message
+    if message.role not in ("user", "system"):
+        raise InvalidTurn("role must be 'user' or 'system'")
+    content = message.content
+    if not (content.strip() if isinstance(content, str) else content):
+        raise ContentRequired
+    if request.is_for_workflow and not (message.workflow_id or _graph(message)):
+        raise InvalidTurn("workflow_id is required where workflow_target is 'workflow'")
+
+
+async def start_turn(owner_id: str, request: TurnRequest) -> Turn:
+    """Store what a user says and have it answered.
+
+    A turn of the thread that is under way is cancelled; it has ended, and what it has
+    said is stored, before this one begins. A system message is stored, and that is all.
+
+    Raises:
+        ContentRequired, InvalidTurn: see ``check``.
+        ThreadNotFound: the thread is somebody else's.
+        WorkflowNotFound: the user may run no workflow of that id.
+        AmbiguousTextInput: several of the workflow's inputs could take the text.
+        Unavailable: the turn before does not end.
+        ApplicationError: as ``create_job``; then the message is not stored either.
+    """
+    check(request)
+    thread = await db(_thread, owner_id, request.thread_id)
+    if request.message.role == "system":
+        message = await db(_add, thread, request.message)
+        return Turn(thread.pk, message.pk, None)
+    job_id, message_id = new_id(), new_id()
+    await _open(
+        owner_id, thread, request, OpenTurn(job_id=job_id, message_id=message_id)
+    )
+    try:
+        job = await _job(owner_id, thread.pk, message_id, job_id, request)
+        await create_job(owner_id, job)
+    except BaseException:
+        await db(_withdraw, job_id, message_id)
+        raise
+    if not await db(_is_open, job_id):
+        # Somebody else's message came before there was a job to cancel.
+        await _cancel(owner_id, job_id)
+        raise TurnReplaced
+    return Turn(thread.pk, message_id, job_id, request.is_for_workflow)
+
+
+async def stop_turn(owner_id: str, thread_id: str) -> str | None:
+    """Cancel the turn of a thread; its job's id, None if there is no turn.
+
+    What it had said is stored when this returns.
+    """
+    turn = await db(open_turn, owner_id, thread_id)
+    if turn is None:
+        return None
+    await _end(owner_id, turn.job_id)
+    return turn.job_id
+
+
+def _thread(owner_id: str, thread_id: str | None) -> Thread:
+    if thread_id is None:
+        return create_thread(owner_id)
+    return ensure_thread(owner_id, thread_id)
+
+
+async def _open(
+    owner_id: str, thread: Thread, request: TurnRequest, turn: OpenTurn
+) -> None:
+    """Make the turn the open one of its thread, and store the message."""
+    for _ in range(MAX_TRIES):
+        before = await db(_try_to_open, thread, request, turn)
+        if before is None:
+            return
+        await _end(owner_id, before)
+    raise Unavailable("Too many messages in this thread at once")
+
+
+def _try_to_open(thread: Thread, request: TurnRequest, turn: OpenTurn) -> str | None:
+    """Open a turn, else return the job of the one that is open."""
+    with transaction.atomic():
+        locked = lock_thread(thread.pk)
+        found = OpenTurn.objects.filter(thread=locked).first()
+        if found is not None:
+            return found.job_id
+        turn.thread = locked
+        turn.is_workflow = request.is_for_workflow
+        turn.created_at = timezone.now()
+        turn.save(force_insert=True)
+        add_messages(locked, [NewMessage(turn.message_id, request.message)])
+    return None
+
+
+async def _end(owner_id: str, job_id: str) -> None:
+    """Cancel a turn and wait until it is settled."""
+    await _cancel(owner_id, job_id)
+    state = await get_state(owner_id, job_id)
+    if state is None:
+        await db(_forget, job_id)  # it has no job, and will find that it is not open
+        return
+    if not state.is_terminal and not await wait_for_end(owner_id, state, END_S):
+        raise Unavailable("The turn before this one does not end")
+    await settle(job_id)
+
+
+async def _cancel(owner_id: str, job_id: str) -> None:
+    try:
+        await cancel_job(owner_id, job_id)
+    except JobNotFound:
+        return  # it has ended, or was never there
+
+
+async def _job(
+    owner_id: str, thread_id: str, message_id: str, job_id: str, request: TurnRequest
+) -> JobRequest:
+    if request.is_for_workflow:
+        return await _workflow_job(owner_id, thread_id, message_id, job_id, request)
+    message = request.message
+    data = {
+        "thread_id": thread_id,
+        "message_id": message_id,
+        "model": message.model or settings.DEFAULT_MODEL,
+        "provider": message.provider or "",
+        "tools": message.tools or [],
+        "client_tools": request.client_tools,
+    }
+    graph = {"nodes": [{"id": "chat", "type": NODE_TYPE, "data": data}], "edges": []}
+    return JobRequest(job_id=job_id, graph=graph, job_type=JOB_TYPE)
+
+
+async def _workflow_job(
+    owner_id: str, thread_id: str, message_id: str, job_id: str, request: TurnRequest
+) -> JobRequest:
+    message = request.message
+    workflow_id = message.workflow_id or ""
+    graph: Any = _graph(message)
+    if graph is None:
+        found = await db(read_runnable, workflow_id, user_id=owner_id)
+        if found is None:
+            raise WorkflowNotFound(workflow_id)
+        graph = found.graph
+    said = await db(read_history, owner_id, thread_id, message_id)
+    history = [msgspec.json.decode(document) for document in said[:-1]]
+    return JobRequest(
+        job_id=job_id,
+        workflow_id=workflow_id,
+        graph=_graph(message),
+        params=chat_params(graph, text_of(message.content), history),
+        job_type=JOB_TYPE,
+    )
+
+
+def _graph(message: MessageFields) -> Json | None:
+    graph = message.graph
+    return graph if graph and graph.get("nodes") else None
+
+
+def _add(thread: Thread, fields: MessageFields) -> Message:
+    with transaction.atomic():
+        return add_messages(lock_thread(thread.pk), [NewMessage(new_id(), fields)])[0]
+
+
+def _is_open(job_id: str) -> bool:
+    return OpenTurn.objects.filter(job_id=job_id).exists()
+
+
+def _forget(job_id: str) -> None:
+    OpenTurn.objects.filter(job_id=job_id).delete()
+
+
+def _withdraw(job_id: str, message_id: str) -> None:
+    with transaction.atomic():
+        OpenTurn.objects.filter(job_id=job_id).delete()
+        Message.objects.filter(pk=message_id).delete()
