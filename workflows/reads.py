@@ -12,6 +12,7 @@ from django.db import connection
 
 from nodetool_site.lib.rendering import format_time
 from workflows.engine.context import SavedWorkflow
+from workflows.shipped_examples import example_tools
 
 _OWNED = "owner_id = %s"
 _PUBLIC = "access = 'public'"
@@ -102,9 +103,13 @@ def read_runnable(workflow_id: str, *, user_id: str) -> SavedWorkflow | None:
 
 
 def read_tools(user_id: str) -> list[SavedWorkflow]:
-    """Return the user's workflows that a model may call as a tool, the first 100."""
-    page = list_tools(user_id, limit=MAX_TOOLS)
-    return [_saved(document) for document in page.documents]
+    """Return the workflows that a model may call as a tool for a user.
+
+    The first 100 of the user's own, then the examples that are tools.
+    """
+    own = list_tools(user_id, limit=MAX_TOOLS).documents
+    shipped = (example.document for example in example_tools())
+    return [_saved(document) for document in (*own, *shipped)]
 
 
 def names_of(user_id: str) -> dict[str, str]:

@@ -22,6 +22,8 @@ NAMES = (
     "slow-job",
     "stream-input-echo",
     "failing-node",
+    "add-tool",
+    "agent-with-tool",
 )
 # Part of the wire form, and so of the etag: the same on every installation.
 RELEASED_AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -52,6 +54,11 @@ def find_example(package: str, name: str) -> Example | None:
         return None
     matches = (e for e in all_examples() if name in (e.id, e.fields.name))
     return next(matches, None)
+
+
+def example_tools() -> list[Example]:
+    """Return the examples that a model may call as a tool."""
+    return [each for each in all_examples() if each.fields.run_mode == "tool"]
 
 
 def search_examples(query: str) -> list[Example]:

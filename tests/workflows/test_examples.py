@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from tests.engine.running import (
@@ -11,6 +12,7 @@ from tests.engine.running import (
     Recorder,
     settle,
 )
+from tests.nodes.harness import OfflineModels, saved_workflow
 from workflows.engine.context import RunContext
 from workflows.engine.errors import NodeError
 from workflows.engine.events import Chunk, NodeProgress
@@ -18,7 +20,12 @@ from workflows.engine.graph import load_graph
 from workflows.engine.runner import GraphRun
 from workflows.graph_check import problems_of
 from workflows.nodes import registry
-from workflows.shipped_examples import FOLDER, all_examples, find_example
+from workflows.shipped_examples import (
+    FOLDER,
+    all_examples,
+    example_tools,
+    find_example,
+)
 
 
 @pytest.mark.parametrize("example", all_examples(), ids=lambda example: example.id)
@@ -44,6 +51,19 @@ def test_example_is_found_by_name_and_by_id():
     assert find_example("other", "Hello") is None
 
 
+class ShippedTools:
+    """The workflows of a user who has none."""
+
+    async def tools(self):
+        documents = (msgspec.json.decode(e.document) for e in example_tools())
+        return [
+            saved_workflow(
+                each["graph"], tool_name=each["tool_name"], name=each["name"]
+            )
+            for each in documents
+        ]
+
+
 def start(example_name, **params):
     example = find_example("nodetool", example_name)
     sink = Recorder()
@@ -57,9 +77,9 @@ def start(example_name, **params):
         blocking=NoBlocking(),
         images=None,
         workspace=None,
-        models=None,
+        models=OfflineModels(),
         threads=None,
-        workflows=None,
+        workflows=ShippedTools(),
     )
     graph = load_graph(example.fields.graph)
     run = GraphRun(graph, context=context, params=params)
@@ -86,6 +106,9 @@ async def outputs_of(example_name, params):
         ("if-else", {"number": 10}, {"small": [10]}),
         ("foreach-collect", {"words": "a,b"}, {"words": [["A", "B"]]}),
         ("slow-job", {"steps": 1}, {"done": [1]}),
+        ("add-tool", {"a": 2, "b": 0.5}, {"sum": [2.5]}),
+        ("agent-with-tool", {}, {"text": ["Let me add them.\n\n2 and 3 make 5."]}),
+        ("agent-with-tool", {"prompt": "Hi"}, {"text": ["Hi"]}),
     ],
 )
 async def test_example_computes_what_it_says(name, params, outputs):
