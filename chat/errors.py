@@ -129,3 +129,25 @@ class TurnReplaced(Conflict):
     """Another message came in the same thread before this one could be answered."""
 
     default_message = "Another message in this thread came first"
+
+
+class NotForChat(BadRequest):
+    """A workflow cannot answer a conversation; ``lacking`` is what it has not."""
+
+    def __init__(self, workflow_id: str, lacking: str) -> None:
+        super().__init__(
+            f"The workflow '{workflow_id}' cannot be used as a model: it has no "
+            f"{lacking}."
+        )
+
+
+class WorkflowFailed(ApplicationError):
+    """The run of a workflow that was to answer has failed."""
+
+    default_message = "The workflow failed"
+
+
+class RunCancelled(Conflict):
+    """Somebody has cancelled the run that was to answer."""
+
+    default_message = "The run was cancelled"

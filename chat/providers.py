@@ -83,6 +83,11 @@ def is_on(provider: str) -> bool:
     return settings.SERVER_MODE == DESKTOP if chosen is None else chosen
 
 
+def is_workflow(model: str, provider: str | None = None) -> bool:
+    """Tell whether a model's id means a workflow: no provider has any of these."""
+    return provider is None and model.startswith(WORKFLOW_PREFIX)
+
+
 async def find(owner_id: str, model: str, *, provider: str | None = None) -> Found:
     """Return where a model id leads for a caller. ``provider`` was demanded.
 
@@ -95,7 +100,7 @@ async def find(owner_id: str, model: str, *, provider: str | None = None) -> Fou
         if not is_on(provider):
             raise UnknownProvider(provider)
         return Found(await _access_of(owner_id, PROVIDERS[provider]), model)
-    if model.startswith(WORKFLOW_PREFIX):
+    if is_workflow(model):
         raise ModelNotFound(model)
     target = registry.split_id(model)
     if target is not None and is_on(target.spec.id):

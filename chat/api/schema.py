@@ -116,7 +116,7 @@ VIEWS: dict[str, Json] = {
             responses={
                 (200, "application/json"): COMPLETION,
                 (200, "text/event-stream"): TEXT,
-                **_failures(404, 413, 415, 500, 502, 504),
+                **_failures(404, 409, 413, 415, 500, 502, 504),
             },
         )
     },

@@ -9,7 +9,15 @@ from typing import Any
 
 from django.http import HttpResponse
 
-from chat.errors import ModelNotFound, ProviderNotConfigured, UnknownProvider
+from chat.errors import (
+    AmbiguousTextInput,
+    ModelNotFound,
+    NotForChat,
+    ProviderNotConfigured,
+    RunCancelled,
+    UnknownProvider,
+    WorkflowFailed,
+)
 from nodetool_site.lib.errors import ApplicationError, BadRequest, describe_error
 from nodetool_site.lib.redaction import redact
 from nodetool_site.lib.rendering import JSON_TYPE, encode_json
@@ -73,6 +81,8 @@ def describe(error: Exception, *, data: Any = None) -> ErrorAnswer:
     answer = describe_error(error, data=data)
     status, headers = answer.status, dict(answer.headers)
     param, code = _own_words(error)
+    if isinstance(error, (WorkflowFailed, RunCancelled)):
+        headers.update(_NO_RETRY)
     if status in (400, 415, 422):
         return ErrorAnswer(status, _text(answer.body), INVALID, param, code, headers)
     return ErrorAnswer(
@@ -106,6 +116,12 @@ def _own_words(error: Exception) -> tuple[str | None, str | None]:
         return "model", "provider_not_configured"
     if isinstance(error, UnknownProvider):
         return "provider", UNSUPPORTED
+    if isinstance(error, (NotForChat, AmbiguousTextInput)):
+        return "model", None
+    if isinstance(error, WorkflowFailed):
+        return None, "workflow_failed"
+    if isinstance(error, RunCancelled):
+        return None, "cancelled"
     return None, None
 
 

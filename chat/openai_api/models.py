@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from chat.catalogs import Catalog
 from chat.errors import ModelNotFound
 from chat.openai_api.schemas import Model
+from chat.workflow_models import WorkflowModel
 from workflows.providers import registry
 from workflows.providers.messages import ModelInfo
 
+WORKFLOW_OWNER = "nodetool"
 
-def listed(lists: dict[str, Catalog]) -> list[Model]:
+
+def listed(
+    lists: dict[str, Catalog], workflows: Iterable[WorkflowModel] = ()
+) -> list[Model]:
     """Return the language models of some providers, sorted by provider, then id.
+
+    The workflows are among them, as those of one more provider.
 
     ``lists`` has them in the order in which a plain id is looked for: who comes later
     and offers the same id has theirs listed as ``provider/id``.
     """
     taken: set[str] = set()
-    found = []
+    found = [of_workflow(workflow) for workflow in workflows]
     for provider, catalog in lists.items():
         for model in catalog.models:
             if model.kind != "language":
@@ -43,6 +52,13 @@ def one(lists: dict[str, Catalog], model_id: str) -> Model:
             if known.id == target.model and known.kind == "language":
                 return _document(model_id, known, target.spec.id)
     raise ModelNotFound(model_id)
+
+
+def of_workflow(workflow: WorkflowModel) -> Model:
+    """Return a workflow as a model."""
+    return Model(
+        id=workflow.model_id, created=workflow.created, owned_by=WORKFLOW_OWNER
+    )
 
 
 def _document(shown: str, model: ModelInfo, provider: str) -> Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from typing import TYPE_CHECKING, Any, cast
@@ -13,8 +14,10 @@ from rest_framework.request import Request
 
 from chat import providers
 from chat.openai_api.errors import error_response
+from jobs.api.base import base_url_of
 from nodetool_site.lib import sse
 from nodetool_site.lib.api import AsyncAPIView, json_response
+from workflows.providers.messages import ChatRequest
 
 if TYPE_CHECKING:
     from chat.openai_api.generation import Generation, Head
@@ -39,24 +42,15 @@ class ChatCompletions(OpenAIView):
     async def post(self, request: Request) -> HttpResponseBase:
         """Ask the model. Who leaves ends the call to the provider."""
         # Here, because most servers never speak to a model.
-        from chat.openai_api.generation import Generation, Head
-        from chat.openai_api.messages import load_messages
+        from chat.openai_api.generation import Head
         from chat.openai_api.requests import read_completion
 
         wanted = read_completion(cast("dict[str, Any]", request.data))
         identity = cast("Identity", request.user)
-        found = await providers.find(
-            identity.user_id, wanted.model, provider=wanted.provider
-        )
-        messages = await load_messages(
-            wanted.messages, identity.user_id, request.get_host()
-        )
-        call = msgspec.structs.replace(
-            wanted.request, model=found.model, messages=messages
-        )
-        provider = found.access.connect()
-        answers = [provider.stream(call) for _ in range(wanted.choices)]
-        generation = Generation(answers, call)
+        if providers.is_workflow(wanted.model, wanted.provider):
+            generation = await _run_of(request, wanted, identity)
+        else:
+            generation = await _calls_of(request, wanted, identity)
         head = Head(f"chatcmpl-{secrets.token_hex(16)}", int(time.time()), wanted.model)
         if wanted.is_stream:
             return await _stream(generation, head, wanted, identity)
@@ -64,16 +58,20 @@ class ChatCompletions(OpenAIView):
 
 
 class ModelCollection(OpenAIView):
-    """The models that the caller's providers offer."""
+    """The models that the caller's providers offer, and workflows to chat with."""
 
     async def get(self, request: Request) -> HttpResponse:
         """List them. A provider that does not answer in time is left out."""
         # As in ``ChatCompletions.post``.
         from chat.openai_api import models
         from chat.openai_api.schemas import ModelList
+        from chat.workflow_models import list_workflows
 
-        lists = await providers.list_models(cast("Identity", request.user).user_id)
-        return json_response(ModelList(data=models.listed(lists)))
+        owner_id = cast("Identity", request.user).user_id
+        lists, workflows = await asyncio.gather(
+            providers.list_models(owner_id), list_workflows(owner_id)
+        )
+        return json_response(ModelList(data=models.listed(lists, workflows)))
 
 
 class ModelDetail(OpenAIView):
@@ -83,9 +81,53 @@ class ModelDetail(OpenAIView):
         """Return it as the list has it."""
         # As in ``ChatCompletions.post``.
         from chat.openai_api import models
+        from chat.workflow_models import find_callable
 
-        lists = await providers.list_models(cast("Identity", request.user).user_id)
+        owner_id = cast("Identity", request.user).user_id
+        if providers.is_workflow(model_id):
+            workflow = await find_callable(owner_id, model_id)
+            return json_response(models.of_workflow(workflow))
+        lists = await providers.list_models(owner_id)
         return json_response(models.one(lists, model_id))
+
+
+async def _calls_of(
+    request: Request, wanted: Completion, identity: Identity
+) -> Generation:
+    """Return the calls of the model that a request names."""
+    # As in ``ChatCompletions.post``.
+    from chat.openai_api.generation import Generation
+    from chat.openai_api.messages import load_messages
+
+    found = await providers.find(
+        identity.user_id, wanted.model, provider=wanted.provider
+    )
+    messages = await load_messages(
+        wanted.messages, identity.user_id, request.get_host()
+    )
+    call = msgspec.structs.replace(wanted.request, model=found.model, messages=messages)
+    provider = found.access.connect()
+    answers = [provider.stream(call) for _ in range(wanted.choices)]
+    return Generation(answers, call)
+
+
+async def _run_of(
+    request: Request, wanted: Completion, identity: Identity
+) -> Generation:
+    """Return the run of the workflow that a request names, as a model's call."""
+    # As in ``ChatCompletions.post``.
+    from chat.openai_api.generation import Generation
+    from chat.openai_api.workflow_runs import read_params, run_workflow
+    from chat.workflow_models import find_workflow
+
+    workflow = await find_workflow(identity.user_id, wanted.model)
+    answer = run_workflow(
+        workflow,
+        read_params(workflow, wanted),
+        owner_id=identity.user_id,
+        base_url=base_url_of(request),
+    )
+    return Generation([answer], ChatRequest(model=wanted.model, messages=()))
 
 
 async def _stream(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from functools import partial
 
 from django.http import HttpResponse
@@ -11,6 +9,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from jobs import services
+from jobs.abandoned import cancel_soon
 from jobs.api import answers
 from jobs.api.base import (
     UNKNOWN,
@@ -33,14 +32,9 @@ from jobs.requests import JobRequest
 from jobs.run_state import wire_status
 from nodetool_site.lib import sse
 from nodetool_site.lib.db import db
-from nodetool_site.lib.errors import ApplicationError
 from storage.rendering import render_json, render_object
 from workflows.errors import WorkflowNotFound
 from workflows.ids import is_usable_id
-
-logger = logging.getLogger(__name__)
-
-_cancelling: set[asyncio.Task[None]] = set()
 
 
 class RunWorkflow(FollowingView):
@@ -174,7 +168,7 @@ def _stream_options(request: Request, job_id: str, head: bytes = b"") -> StreamO
         base_url=base_url_of(request),
         with_done=bool(read_flag(query, "done")),
         head=head,
-        on_hang_up=partial(_cancel_soon, owner_id, job_id)
+        on_hang_up=partial(cancel_soon, owner_id, job_id)
         if on_disconnect == "cancel"
         else None,
     )
@@ -186,16 +180,3 @@ def _position(last_event_id: str) -> tuple[str, int]:
     if not (number.isascii() and number.isdigit() and len(number) <= 18):
         raise InvalidJobRequest("Last-Event-ID must be <job id>:<number>")
     return known_job_id(job_id), int(number)
-
-
-def _cancel_soon(owner_id: str, job_id: str) -> None:
-    task = asyncio.get_running_loop().create_task(_cancel(owner_id, job_id))
-    _cancelling.add(task)
-    task.add_done_callback(_cancelling.discard)
-
-
-async def _cancel(owner_id: str, job_id: str) -> None:
-    try:
-        await services.cancel_job(owner_id, job_id)
-    except ApplicationError as error:
-        logger.info("job %s was left by its client: %s", job_id, error)

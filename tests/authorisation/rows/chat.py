@@ -1,11 +1,11 @@
-"""Conversations are their owner's; in the OpenAI-compatible API nothing is anybody's.
+"""Conversations are their owner's, and so are workflows that answer as models.
 
 A row: method, route as in the URL table, then what differs from: owner 200, others 404,
 without a credential 401.
 """
 
 from tests.authorisation.model import Caller, Params, Row
-from tests.authorisation.objects import thread
+from tests.authorisation.objects import public_workflow, thread, workflow
 
 ASKED = {
     "model": "fake/echo",
@@ -35,6 +35,23 @@ def said_there(params: Params) -> dict[str, str]:
     return {**SAID, "thread_id": params["thread_id"]}
 
 
+async def workflow_model(owner: Caller) -> Params:
+    """A workflow of the owner's, as a model."""
+    made = await workflow(owner)
+    return {"model_id": f"workflow:{made['workflow_id']}"}
+
+
+async def public_workflow_model(owner: Caller) -> Params:
+    """A workflow that everybody may use as a model."""
+    made = await public_workflow(owner)
+    return {"model_id": f"workflow:{made['workflow_id']}"}
+
+
+def ask_workflow(made: Params) -> dict[str, object]:
+    return {**ASKED, "model": made["model_id"]}
+
+
+NO_MODEL = {"model_id": "workflow:00000000000000000000000000000000"}
 ROWS = [
     Row("GET", "api/threads", of=thread, other=200),
     Row("POST", "api/threads", body={"title": "new"}, **FOR_ALL),
@@ -68,4 +85,27 @@ ROWS = [
     Row("GET", "api/models/recommended", **FOR_ALL),
     Row("GET", "api/models/recommended/<task>", of=fake_provider, **FOR_ALL),
     Row("GET", "api/models/<kind>/<provider>", of=fake_provider, **FOR_ALL),
+    Row(
+        "POST",
+        "v1/chat/completions",
+        of=workflow_model,
+        body=ask_workflow,
+        shows=False,
+        unlike=NO_MODEL,
+    ),
+    Row(
+        "POST",
+        "v1/chat/completions",
+        of=public_workflow_model,
+        body=ask_workflow,
+        is_public=True,
+        **FOR_ALL,
+    ),
+    Row(
+        "GET",
+        "v1/models/<model_id>",
+        of=workflow_model,
+        shows=False,
+        unlike=NO_MODEL,
+    ),
 ]

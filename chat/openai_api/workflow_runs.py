@@ -1,0 +1,120 @@
+"""A chat completion whose model is a workflow: a run, told like a model's answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from chat.errors import ModelNotFound, WorkflowFailed
+from chat.openai_api.errors import UNSUPPORTED, InvalidField
+from chat.openai_api.job_readings import WorkflowReading
+from chat.openai_api.messages import Draft
+from chat.openai_api.requests import Completion
+from chat.workflow_models import WorkflowModel
+from jobs import feed, process, services
+from jobs.abandoned import cancel_soon
+from jobs.requests import JobRequest
+from workflows.errors import WorkflowNotFound
+from workflows.providers.messages import Chunk, Message, NamedTool, TextPart
+
+JOB_TYPE = "chat_completion"
+_ROLES = {"developer": "system"}
+
+
+def read_params(workflow: WorkflowModel, wanted: Completion) -> dict[str, Any]:
+    """Return the parameters of the run that a request asks for.
+
+    Of its fields the messages count; those that steer a model's choice of words, and
+    tools that it need not call, do not.
+
+    Raises:
+        InvalidField: it asks for what a workflow cannot do.
+        NotForChat, AmbiguousTextInput: the workflow cannot answer a conversation.
+    """
+    if wanted.choices > 1:
+        raise InvalidField(
+            "n", "Invalid value: 'n' must be 1 for a workflow.", code=UNSUPPORTED
+        )
+    choice = wanted.request.tool_choice
+    if choice == "required" or isinstance(choice, NamedTool):
+        raise InvalidField(
+            "tool_choice",
+            "Invalid value: 'tool_choice' demands a tool call, and a workflow makes "
+            "none.",
+            code=UNSUPPORTED,
+        )
+    messages = [_text_of(draft, i) for i, draft in enumerate(wanted.messages)]
+    asked = max(
+        (index for index, message in enumerate(messages) if message.role == "user"),
+        default=None,
+    )
+    if asked is None:
+        raise InvalidField(
+            "messages",
+            "Invalid value: 'messages' must have a message of the role 'user'.",
+        )
+    history = [_document(message) for message in messages[:asked]]
+    return workflow.params(messages[asked].text, history)
+
+
+async def run_workflow(
+    workflow: WorkflowModel, params: dict[str, Any], *, owner_id: str, base_url: str
+) -> AsyncGenerator[Chunk, None]:
+    """Run the workflow and yield what it says.
+
+    Whoever closes the generator before its end, or cancels whoever waits for its next
+    step, cancels the run.
+
+    Raises:
+        ModelNotFound: the workflow is there no more.
+        WorkflowFailed: the run has failed.
+        RunCancelled: somebody has cancelled it.
+        ApplicationError: the run did not begin; see ``create_job``.
+    """
+    process.listen()
+    job = JobRequest(workflow_id=workflow.id, params=params, job_type=JOB_TYPE)
+    reading = WorkflowReading(workflow.load(), owner_id=owner_id, base_url=base_url)
+    reader = feed.open_reader(job.job_id, owner_id=owner_id, is_new=True)
+    creation = asyncio.ensure_future(
+        services.create_job(owner_id, job, must_start=True)
+    )
+    try:
+        try:
+            await asyncio.shield(creation)
+        except WorkflowNotFound as error:
+            raise ModelNotFound(workflow.model_id) from error
+        async with aclosing(reader.pages()) as pages:  # type: ignore[type-var]
+            async for page in pages:
+                for line in page.lines:
+                    for _, chunk in await reading.read(line):
+                        if chunk is None:
+                            return
+                        yield chunk
+        raise WorkflowFailed("What the run has told is not stored any more")
+    finally:
+        reader.close()
+        if not reader.is_done:
+            cancel_soon(owner_id, job.job_id, created=creation)
+
+
+def _text_of(draft: Draft, index: int) -> Message:
+    """Return a message that is text and nothing else."""
+    texts = [part for part in draft.content if isinstance(part, TextPart)]
+    for number, part in enumerate(draft.content):
+        if not isinstance(part, TextPart):
+            param = f"messages[{index}].content[{number}].type"
+            raise InvalidField(
+                param,
+                f"Invalid value: '{param}' must be 'text' for a workflow.",
+                code=UNSUPPORTED,
+            )
+    return msgspec.structs.replace(draft.message, content=tuple(texts))
+
+
+def _document(message: Message) -> dict[str, Any]:
+    role = _ROLES.get(message.role, message.role)
+    return {"type": "message", "role": role, "content": message.text}
