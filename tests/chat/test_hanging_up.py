@@ -1,17 +1,22 @@
 """Who leaves, or needs no more, ends the call to the provider."""
 
 import asyncio
+import os
 
 import pytest
 
 from nodetool_site.lib.lifecycle import stopping
 from storage.models import User
 from tests.jobs.http_client import HttpUser
+from tests.providers.vendor import events, silence, stream, vendor
 from workflows.providers import registry
+from workflows.providers.http_client import close_shared
 from workflows.providers.messages import Chunk
 
 ASKED = {"model": "fake/x", "messages": [{"role": "user", "content": "hi"}]}
 PATH = "/v1/chat/completions"
+ABORTS = int(os.environ.get("CHAT_ABORTS", "100"))
+AT_ONCE = 20
 
 
 class Endless:
@@ -49,9 +54,12 @@ async def until(claim):
 
 
 @pytest.fixture
-def provide(monkeypatch, transactional_db):
+def _caller(transactional_db):
     User.objects.create(id="1", username="1")
 
+
+@pytest.fixture
+def provide(monkeypatch, _caller):
     def use(provider):
         monkeypatch.setattr(registry, "make_provider", lambda *_, **__: provider)
         return provider
@@ -82,6 +90,33 @@ async def test_e11_leaving_before_the_first_word_ends_the_call(provide, is_strea
         await one.hang_up()
 
     await provider.closed()
+
+
+@pytest.mark.usefixtures("_caller")
+async def test_e11_many_who_leave_leave_no_task_behind(settings):
+    settings.PROVIDER_KEYS = {"OPENAI_API_KEY": "sk-fake"}
+    first = events({"choices": [{"delta": {"content": "tick"}}]})
+
+    async def leave(number):
+        body = {**ASKED, "model": "openai/x", "stream": number % 3 > 0}
+        if number % 3 == 1:
+            body["n"] = 2
+        async with HttpUser().open("POST", PATH, body) as exchange:
+            if body["stream"]:
+                assert b"tick" in await exchange.piece()
+            else:
+                await served.was_asked.wait()
+            await exchange.hang_up()
+
+    async with vendor(stream(first, then=silence)) as served:
+        settings.PROVIDER_BASE_URLS = {"OPENAI_BASE_URL": served.url}
+        before = asyncio.all_tasks()
+        for _ in range(0, ABORTS, AT_ONCE):
+            await asyncio.gather(*map(leave, range(AT_ONCE)))
+        # Those of the model server too: each ends with its connection.
+        await until(lambda: asyncio.all_tasks() <= before)
+        assert served.connections >= ABORTS
+    await close_shared()
 
 
 async def test_f12_a_reader_that_does_not_read_stops_the_provider(provide):
