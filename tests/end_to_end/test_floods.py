@@ -26,6 +26,7 @@ PER_S = 200
 BURST = 200
 ANSWERED_S = 2.0
 OTHERS_S = 0.25
+CLOSED_S = 30.0
 MEMORY = 10 * 1024**2
 TOKEN = "a-token-of-enough-characters"
 
@@ -189,7 +190,8 @@ async def flood(api: ApiClient) -> tuple[int | None, list[dict]]:
     """Send without a pause until the server closes; the code, and what it said."""
     async with api.session.ws_connect(f"{api.base_url}/ws", max_msg_size=0) as socket:
         sending = asyncio.create_task(send_all(socket, hostile(COUNT)))
-        replies = [decoded(message) async for message in socket]
+        async with asyncio.timeout(CLOSED_S):
+            replies = [decoded(message) async for message in socket]
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
         return socket.close_code, replies
