@@ -18,6 +18,7 @@ from nodetool_site.serve_options import (
     apply_authentication,
     refuse_problems,
 )
+from storage.management.nouns import names
 from workflows.providers.registry import PROVIDERS
 
 DEFAULT_MODEL = "gpt-oss:20b"
@@ -84,11 +85,6 @@ def model_id(text: str) -> str:
     if text.strip():
         return text.strip()
     raise argparse.ArgumentTypeError("a model needs an id")
-
-
-def names(text: str) -> tuple[str, ...]:
-    """Return the names of a list with commas."""
-    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
 
 
 def existing_file(text: str) -> Path:

@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 
 QUIT = "/quit"
 PROMPT = "> "
-_CALLS = logging.getLogger("workflows.providers")
+_CALLS = [logging.getLogger(name) for name in ("workflows.providers", "chat.catalogs")]
 _COMMAND = re.compile(r"/[a-z]+")
 # What moves the cursor, renames the window or answers in the user's place.
 _CONTROLS = dict.fromkeys(
@@ -55,18 +55,20 @@ class Talk:
         self._commands = commands or {}
         self._runner = asyncio.Runner()
         self._is_shown = sys.stdout.isatty()
-        self._log_level = _CALLS.level
+        self._log_levels = [logger.level for logger in _CALLS]
 
     def __enter__(self) -> Self:
         """Keep to the talk what its turns fail with: the log would say it again."""
-        _CALLS.setLevel(logging.ERROR)
+        for logger in _CALLS:
+            logger.setLevel(logging.ERROR)
         return self
 
     def __exit__(self, *exception: object) -> None:
         with suppress(KeyboardInterrupt):
             self._runner.run(self._partner.close())
         self._runner.close()
-        _CALLS.setLevel(self._log_level)
+        for logger, level in zip(_CALLS, self._log_levels, strict=True):
+            logger.setLevel(level)
 
     def once(self, text: str) -> None:
         """Say one thing and print the answer.

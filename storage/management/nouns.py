@@ -152,6 +152,11 @@ def count(text: str) -> int:
     return number
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Return the names of a list with commas, for argparse."""
+    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
+
+
 def sentence(error: Exception) -> str:
     """Return what REST would answer, on one line; it names the field in any mode."""
     problems = [

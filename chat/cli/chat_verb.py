@@ -1,0 +1,65 @@
+"""``nodetool chat``: talk to a model or a workflow, in a thread that is kept."""
+
+import sys
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from chat.cli.local import LocalPartner
+from chat.cli.terminal import Talk
+from chat.documents import MessageFields
+from storage.management.nouns import Verb, add_user_option, names
+
+SHOWN_THREADS = 20
+
+
+class ChatVerb(Verb):
+    """Talks in one turn, or until the user leaves."""
+
+    help = "talk to a model or a workflow"
+
+    def add_options(self, parser: CommandParser) -> None:
+        add_user_option(parser)
+        parser.add_argument("-m", "--model", metavar="ID", help="else DEFAULT_MODEL")
+        parser.add_argument(
+            "-p", "--provider", metavar="NAME", help="demand this provider"
+        )
+        parser.add_argument(
+            "-w", "--workflow", metavar="ID", help="let this workflow answer"
+        )
+        parser.add_argument(
+            "--tools",
+            type=names,
+            default=(),
+            metavar="NAME,...",
+            help="tools of the server that the model may call",
+        )
+        parser.add_argument("--thread", metavar="ID", help="go on with this thread")
+        parser.add_argument("--message", metavar="TEXT", help="say this, then end")
+
+    def run(self, **options: Any) -> None:
+        said = MessageFields(
+            role="user",
+            model=options["model"],
+            provider=options["provider"],
+            workflow_id=options["workflow"],
+            tools=list(options["tools"]) or None,
+        )
+        partner = LocalPartner(options["user_id"], said, options["thread"])
+        with Talk(partner, {"/threads": lambda _: _shown_threads(partner)}) as talk:
+            if options["message"] is not None:
+                talk.once(options["message"])
+            else:
+                talk.until_end()
+        if partner.thread_id is not None and sys.stdin.isatty():
+            sys.stderr.write(f"To go on with it: --thread {partner.thread_id}\n")
+
+
+def _shown_threads(partner: LocalPartner) -> str:
+    """Return the newest threads, a line each; the one at hand has a star."""
+    lines = [
+        f"{'*' if thread['id'] == partner.thread_id else ' '} {thread['id']}  "
+        f"{thread['updated_at'][:16].replace('T', ' ')}  {thread['title']}"
+        for thread in partner.threads(SHOWN_THREADS)
+    ]
+    return "\n".join(lines) or "There are no threads yet."
