@@ -33,7 +33,10 @@ def fake(model: str = "scripted", **fields: Any) -> ReachedModel:
 
 
 class Played:
-    """A provider whose model id is the script of all its answers; keeps requests."""
+    """A provider whose model id is the script of all its answers; keeps requests.
+
+    A model with another id says the last message of the user.
+    """
 
     def __init__(self) -> None:
         self.requests: list[ChatRequest] = []
@@ -41,12 +44,11 @@ class Played:
 
     async def stream(self, request: ChatRequest):
         self.requests.append(request)
-        answered = (m for m in request.messages if m.role == "assistant")
-        played = msgspec.structs.replace(
-            request,
-            model="scripted",
-            messages=(said("user", request.model), *answered),
-        )
+        messages = request.messages
+        if request.model.startswith("["):
+            answered = (m for m in messages if m.role == "assistant")
+            messages = (said("user", request.model), *answered)
+        played = msgspec.structs.replace(request, model="scripted", messages=messages)
         async for chunk in self._fake.stream(played):
             yield chunk
 

@@ -190,12 +190,12 @@ class Case(msgspec.Struct, kw_only=True):
     """What a node is given, and what must come out.
 
     ``data`` are properties; ``dynamic`` inputs of the user's own, ``added`` outputs of
-    the user's own with their types; ``constants`` arrive
-    once by an edge, ``streams`` item by item; ``param`` is for input nodes. ``expect``
-    holds the values by output, in order; an output that is not named gets none.
-    ``files`` is what the workspace holds, ``folders`` what asset folders do, by id and
-    name; ``leaves`` is what the workspace must hold in the end, ``saves`` name, type
-    and folder of what must have become an asset.
+    the user's own with their types; ``constants`` arrive once by an edge, ``streams``
+    item by item; ``param`` is for input nodes. ``expect`` holds the values by output,
+    in order; an output that is not named gets none. ``keys``: the providers that there
+    are keys of. ``files`` is what the workspace holds, ``folders`` what asset folders
+    do, by id and name; ``leaves`` is what the workspace must hold in the end, ``saves``
+    name, type and folder of what must have become an asset.
     """
 
     node_type: str
@@ -209,6 +209,7 @@ class Case(msgspec.Struct, kw_only=True):
     error: str = ""
     files: dict[str, bytes] = {}
     folders: dict[str, dict[str, Any]] = {}
+    keys: list[str] = []
     leaves: dict[str, Any] | None = None
     saves: list[tuple[Any, str, str | None]] = []
 
@@ -373,6 +374,7 @@ async def run_case(case: Case, *, blocking: Any = None) -> Outcome:
             blocking or PickledCalls(),
             workspace=workspace,
             folders=case.folders,
+            models=OfflineModels(*case.keys),
         )
         outcome = await _run(graph_of(case), params, context)
         outcome.files = contents(workspace)

@@ -19,6 +19,7 @@ from tests.nodes.cases import (
 )
 from tests.nodes.harness import (
     Case,
+    OfflineModels,
     PickledCalls,
     Recorder,
     registry,
@@ -95,7 +96,11 @@ async def test_r21_a_node_changes_nothing_of_what_it_was_given(case):
     before = copy.deepcopy(msgspec.structs.asdict(node))
     with workspace_of(case.files) as workspace:
         run = run_context(
-            Recorder(), PickledCalls(), workspace=workspace, folders=case.folders
+            Recorder(),
+            PickledCalls(),
+            workspace=workspace,
+            folders=case.folders,
+            models=OfflineModels(*case.keys),
         )
         outputs = {name: parse_type(kind) for name, kind in case.added.items()}
         context = NodeContext(run, "node", "node", {**plan.outputs, **outputs})

@@ -518,3 +518,24 @@ async def test_claude_without_a_bound_is_sent_its_largest():
     new = (await sent("anthropic", asked(model="claude-sonnet-4-5"))).body
 
     assert (old["max_tokens"], new["max_tokens"]) == (4096, 32000)
+
+
+async def test_mistral_is_sent_what_surrounds_the_code_that_is_asked_for():
+    request = asked(said("user", "def f("), temperature=0.0, extras={"suffix": "x"})
+
+    sent_ = await sent("mistral", request)
+
+    assert sent_.path == "/fim/completions"
+    assert sent_.body == {
+        "model": "model-1",
+        "prompt": "def f(",
+        "suffix": "x",
+        "temperature": 0.0,
+        "stream": True,
+    }
+
+
+async def test_gemini_is_asked_to_search():
+    sent_ = await sent("gemini", asked(extras={"google_search": True}))
+
+    assert sent_.body["tools"] == [{"google_search": {}}]

@@ -21,6 +21,7 @@ from tests.providers.vendor import (
 from workflows.providers.adapter import Adapter
 from workflows.providers.base import ProviderError
 from workflows.providers.http_client import HttpClient, close_shared
+from workflows.providers.messages import Source
 
 each = pytest.mark.parametrize("shape", recorded.ALL, ids=lambda shape: shape.provider)
 
@@ -336,3 +337,18 @@ async def test_ollama_says_when_its_context_is_full():
         assert summary(await answer(provider("ollama", served.url)))["ends"] == [
             "length"
         ]
+
+
+async def test_gemini_tells_the_pages_that_it_has_found():
+    pages = [{"web": {"uri": "http://a", "title": "A"}}, {"web": {}}, {}]
+    candidate = {
+        "content": {"parts": [{"text": "Yes"}]},
+        "groundingMetadata": {"groundingChunks": pages},
+        "finishReason": "STOP",
+    }
+
+    async with vendor(stream(events({"candidates": [candidate]}))) as served:
+        chunks = await answer(provider("gemini", served.url))
+
+    sources = [source for chunk in chunks for source in chunk.sources]
+    assert sources == [Source("http://a", "A")]

@@ -15,6 +15,7 @@ from workflows.providers.messages import (
     Chunk,
     FinishReason,
     Message,
+    Source,
     TextPart,
     ToolCall,
     ToolCallDelta,
@@ -23,6 +24,7 @@ from workflows.providers.messages import (
 )
 
 if TYPE_CHECKING:
+    from workflows.engine.context import ReachedModel
     from workflows.engine.usage import UsageTally
     from workflows.providers.base import ChatProvider
 
@@ -40,6 +42,7 @@ class Answer:
         self._request = request
         self._text: list[str] = []
         self._calls: dict[int, ToolCall] = {}
+        self._sources: dict[Source, None] = {}
         self._usage: Usage | None = None
         self._said = 0
 
@@ -52,6 +55,11 @@ class Answer:
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tools that the model wants called, in its order."""
         return tuple(self._calls[index] for index in sorted(self._calls))
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The pages that the answer rests on, each once."""
+        return tuple(self._sources)
 
     @property
     def usage(self) -> Usage:
@@ -69,6 +77,7 @@ class Answer:
             self._text.append(chunk.text)
         for delta in chunk.tool_calls:
             self._add(delta)
+        self._sources.update(dict.fromkeys(chunk.sources))
         self.finish_reason = chunk.finish_reason or self.finish_reason
         self._usage = chunk.usage or self._usage
         self._said += len(chunk.text) + len(chunk.reasoning)
@@ -121,6 +130,24 @@ async def ask(
         else:
             return
         await asyncio.sleep(wait_s)
+
+
+async def whole_answer(
+    reached: ReachedModel, request: ChatRequest, tally: UsageTally
+) -> Answer:
+    """Return an answer when it is complete; it is counted, however it ends.
+
+    Raises:
+        ProviderError: the call failed.
+    """
+    answer = Answer(request)
+    try:
+        async with aclosing(ask(reached.provider, request, answer)) as chunks:
+            async for _ in chunks:
+                pass
+    finally:
+        answer.count(tally)
+    return answer
 
 
 def _wait_s(error: ProviderError, attempt: int) -> float | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import aclosing
 from typing import Any, TypeVar
 
 import msgspec
 
-from workflows.agents.answers import Answer, ask
+from workflows.agents.answers import whole_answer
 from workflows.agents.context_window import fitted
 from workflows.agents.loop import AgentError
 from workflows.engine.context import ReachedModel
@@ -56,7 +55,7 @@ async def ask_structured(
             ),
             response_format=wanted,
         )
-        answer = await _answer(reached, attempt, usage)
+        answer = await whole_answer(reached, attempt, usage)
         try:
             return check(json_in(answer.text))
         except ValueMisfit as misfit:
@@ -94,16 +93,3 @@ def _correction(fault: str) -> Message:
         "fits the schema, and with nothing else."
     )
     return Message("user", (TextPart(text),))
-
-
-async def _answer(
-    reached: ReachedModel, request: ChatRequest, usage: UsageTally
-) -> Answer:
-    answer = Answer(request)
-    try:
-        async with aclosing(ask(reached.provider, request, answer)) as chunks:
-            async for _ in chunks:
-                pass
-    finally:
-        answer.count(usage)
-    return answer

@@ -44,6 +44,13 @@ def no_model(kind: str) -> Any:
     return _default({**model, **_DETAILS[kind]})
 
 
+def small_embedding_model() -> Any:
+    """Return a field whose default is OpenAI's small model for vectors."""
+    name, dimensions = "Text Embedding 3 Small", {"dimensions": 0}
+    model = {"type": "embedding_model", "provider": "openai", "name": name}
+    return _default({**model, "id": "text-embedding-3-small", **dimensions})
+
+
 def no_hugging_face_model() -> Any:
     """Return a field whose default is no model of the Hugging Face hub."""
     return _default(

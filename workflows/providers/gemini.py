@@ -26,6 +26,7 @@ from workflows.providers.messages import (
     Chunk,
     ModelInfo,
     NamedTool,
+    Source,
     TextPart,
     Usage,
 )
@@ -87,8 +88,22 @@ class _Content(msgspec.Struct):
     parts: list[_Part] | None = None
 
 
+class _Page(msgspec.Struct):
+    uri: str = ""
+    title: str = ""
+
+
+class _GroundingChunk(msgspec.Struct):
+    web: _Page | None = None
+
+
+class _Grounding(msgspec.Struct, rename="camel"):
+    grounding_chunks: list[_GroundingChunk] | None = None
+
+
 class _Candidate(msgspec.Struct, rename="camel"):
     content: _Content | None = None
+    grounding_metadata: _Grounding | None = None
     finish_reason: str | None = None
     index: int = 0
 
@@ -218,6 +233,8 @@ class GeminiReading:
             elif part.text:
                 is_thought = part.thought
                 yield Chunk(reasoning=part.text) if is_thought else Chunk(part.text)
+        if candidate.grounding_metadata is not None:
+            yield Chunk(sources=tuple(_sources(candidate.grounding_metadata)))
         if reason := candidate.finish_reason:
             if reason in MISSHAPEN:
                 raise failures.invalid_json(self._to)
@@ -232,6 +249,12 @@ class GeminiReading:
             cached_tokens=usage.cached_content_token_count,
             reasoning_tokens=thoughts,
         )
+
+
+def _sources(grounding: _Grounding) -> Iterator[Source]:
+    for chunk in grounding.grounding_chunks or ():
+        if chunk.web is not None and chunk.web.uri:
+            yield Source(chunk.web.uri, chunk.web.title)
 
 
 def _path_of(model: str) -> str:
@@ -255,7 +278,9 @@ def request_body(request: ChatRequest, to: Endpoint) -> dict[str, Any]:
         body["systemInstruction"] = {"parts": system}
     if config := _config(request):
         body["generationConfig"] = config
-    if request.tools:
+    if request.extras.get("google_search"):
+        body["tools"] = [{"google_search": {}}]
+    elif request.tools:
         functions = [_function(tool) for tool in request.tools]
         body["tools"] = [{"functionDeclarations": functions}]
         if request.tool_choice is not None:

@@ -112,7 +112,9 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One call of a model. What is None or empty was not asked for.
 
     ``model`` is the provider's own id. ``extras`` are further fields of the OpenAI
-    request (``metadata``, ``prediction``, ...) for the adapters that take them.
+    request (``metadata``, ``prediction``, ...) for the adapters that take them, and
+    ``suffix`` (what follows the text that is asked for: Mistral) and ``google_search``
+    (true: Gemini).
     ``stop`` is applied by the caller too: an adapter that cannot send it may leave it.
     """
 
@@ -159,11 +161,19 @@ class Usage(msgspec.Struct, frozen=True):
     reasoning_tokens: int | None = None
 
 
+class Source(msgspec.Struct, frozen=True):
+    """A page of the web that an answer rests on."""
+
+    url: str
+    title: str = ""
+
+
 class Chunk(msgspec.Struct, frozen=True):
     """One step of an answer; any of its members may be absent.
 
     An answer has one ``finish_reason``, and ``usage`` in at most one chunk, which may
-    come behind it. ``logprobs``: entries of OpenAI's ``logprobs.content``.
+    come behind it. ``logprobs``: entries of OpenAI's ``logprobs.content``. ``sources``
+    come from models that were asked to search.
     """
 
     text: str = ""
@@ -172,6 +182,7 @@ class Chunk(msgspec.Struct, frozen=True):
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     logprobs: list[dict[str, Any]] | None = None
+    sources: tuple[Source, ...] = ()
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -97,6 +97,7 @@ class Dialect(NamedTuple):
     dimensions: str = "dimensions"
     packs_vectors: bool = False  # answers with vectors in base64 where asked to
     batch: BatchSize = BatchSize()
+    fills_in: bool = False  # also writes what comes between two texts
 
 
 LOCAL = Dialect(adds_version=True)
@@ -127,6 +128,7 @@ DIALECTS = {
         extras=(),
         dimensions="output_dimension",
         batch=BatchSize(tokens=8_000),  # 16,384 by its own count
+        fills_in=True,
     ),
     "groq": Dialect(
         lacks=frozenset({"logit_bias", "logprobs", "top_logprobs", "verbosity"})
@@ -159,7 +161,9 @@ class OpenAIProvider(EmbeddingAdapter):
         return f"{address}/v1" if self.dialect.adds_version and is_bare else address
 
     def call(self, request: ChatRequest) -> Call:
-        """Return the request as ``/chat/completions`` takes it."""
+        """Return the request as ``/chat/completions`` takes it, or another path."""
+        if self.dialect.fills_in and "suffix" in request.extras:
+            return Call("/fim/completions", fill_in_body(request, self.dialect))
         return Call("/chat/completions", request_body(request, self.dialect))
 
     def reading(self, request: ChatRequest) -> OpenAIReading:
@@ -225,6 +229,14 @@ def request_body(request: ChatRequest, dialect: Dialect) -> dict[str, Any]:
         for name, value in body.items()
         if value is not None and name not in dialect.lacks
     }
+
+
+def fill_in_body(request: ChatRequest, dialect: Dialect) -> dict[str, Any]:
+    """Return the JSON object of a request for the text before a suffix."""
+    body = request_body(request, dialect)
+    del body["messages"]
+    prompt = "".join(message.text for message in request.messages)
+    return {**body, "prompt": prompt, "suffix": request.extras["suffix"]}
 
 
 def embedding_body(request: EmbeddingRequest, dialect: Dialect) -> dict[str, Any]:

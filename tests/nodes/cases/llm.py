@@ -3,7 +3,8 @@
 from typing import Any
 
 from tests.agents.scripted import script
-from tests.nodes.harness import Case, reference
+from tests.nodes.harness import Case, OfflineModels, Where, reference
+from workflows.nodes.llm_vendors import READ_ALL
 
 AGENTS = "nodetool.agents"
 GENERATORS = "nodetool.generators"
@@ -202,4 +203,91 @@ LIST_CASES = [
         },
     ),
 ]
-CASES = [*AGENT_CASES, *STRUCTURED_CASES, *LIST_CASES]
+
+VECTOR = Where(
+    lambda value: (
+        (value["type"], value["dtype"], value["shape"]) == ("np_array", "<f8", [256])
+        and len(value["value"]) == 256
+    )
+)
+NO_TEXT = "The text is empty: there is nothing to turn into a vector"
+NO_KEY = OfflineModels.NO_KEY
+EMBEDDING_CASES = [
+    Case(
+        node_type="nodetool.text.Embedding",
+        data={
+            "model": {"type": "embedding_model", "provider": "played", "id": "e"},
+            "input": "One two",
+        },
+        expect={"output": [VECTOR]},
+    ),
+    fails("nodetool.text.Embedding", NO_KEY, input="One"),
+    *(
+        Case(
+            node_type=node_type,
+            keys=[provider],
+            data={"input": "One two"},
+            expect={"output": [VECTOR]},
+        )
+        for node_type, provider in (
+            ("openai.text.Embedding", "openai"),
+            ("gemini.text.Embedding", "gemini"),
+            ("mistral.embeddings.Embedding", "mistral"),
+        )
+    ),
+    Case(node_type="gemini.text.Embedding", keys=["gemini"], error=NO_TEXT),
+    Case(node_type="mistral.embeddings.Embedding", keys=["mistral"], error=NO_TEXT),
+    fails("openai.text.Embedding", "chunk_size must be 1 or more", chunk_size=0),
+]
+IMAGE = reference(b"png")
+NO_IMAGE = "There is no image: connect one, or choose one"
+VENDOR_CASES = [
+    Case(
+        node_type="mistral.text.ChatComplete",
+        keys=["mistral"],
+        data={"prompt": "Hi", "system_prompt": "Be brief."},
+        expect={"output": ["Hi"]},
+    ),
+    fails("mistral.text.ChatComplete", NO_KEY, prompt="Hi"),
+    Case(
+        node_type="mistral.text.CodeComplete",
+        keys=["mistral"],
+        data={"prompt": "def f(", "suffix": "    return x"},
+        expect={"output": ["def f("]},
+    ),
+    Case(
+        node_type="mistral.vision.ImageToText",
+        keys=["mistral"],
+        data={"image": IMAGE, "prompt": "What is it?"},
+        expect={"output": ["What is it?"]},
+    ),
+    Case(node_type="mistral.vision.ImageToText", keys=["mistral"], error=NO_IMAGE),
+    Case(
+        node_type="mistral.vision.OCR",
+        keys=["mistral"],
+        data={"image": IMAGE},
+        expect={"output": [READ_ALL]},
+    ),
+    Case(node_type="mistral.vision.OCR", keys=["mistral"], error=NO_IMAGE),
+    Case(
+        node_type="openai.text.WebSearch",
+        keys=["openai"],
+        data={"query": "News?"},
+        expect={"output": ["News?"]},
+    ),
+    fails("openai.text.WebSearch", NO_KEY, query="News?"),
+    Case(
+        node_type="gemini.text.GroundedSearch",
+        keys=["gemini"],
+        data={"query": "News?"},
+        expect={"results": [["News?"]], "sources": [[]]},
+    ),
+    Case(node_type="gemini.text.GroundedSearch", keys=["gemini"], error=NOTHING),
+]
+CASES = [
+    *AGENT_CASES,
+    *STRUCTURED_CASES,
+    *LIST_CASES,
+    *EMBEDDING_CASES,
+    *VENDOR_CASES,
+]

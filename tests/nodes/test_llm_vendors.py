@@ -1,0 +1,123 @@
+"""What the nodes of single vendors ask for, and what they make of the answer."""
+
+from typing import Any
+
+import pytest
+
+from tests.agents.scripted import Answers, said
+from tests.nodes.harness import OfflineModels, reference, run_node
+from workflows.engine.context import ReachedModel
+from workflows.providers.messages import (
+    ChatRequest,
+    Chunk,
+    ImagePart,
+    Source,
+    TextPart,
+)
+
+
+async def asked_by(node_type: str, provider: str, **data: Any) -> ChatRequest:
+    models = OfflineModels(provider)
+
+    outcome = await run_node(node_type, data, models=models)
+
+    assert outcome.error is None
+    assert outcome.usage is not None
+    (request,) = models.played.requests
+    return request
+
+
+@pytest.mark.parametrize(
+    ("node_type", "provider", "data", "model", "extras"),
+    [
+        (
+            "mistral.text.CodeComplete",
+            "mistral",
+            {"prompt": "a", "suffix": "b"},
+            "codestral-latest",
+            {"suffix": "b"},
+        ),
+        (
+            "openai.text.WebSearch",
+            "openai",
+            {"query": "a"},
+            "gpt-4o-search-preview",
+            {"web_search_options": {}},
+        ),
+        (
+            "gemini.text.GroundedSearch",
+            "gemini",
+            {"query": "a", "model": "gemini-2.5-pro"},
+            "gemini-2.5-pro",
+            {"google_search": True},
+        ),
+    ],
+)
+async def test_what_only_one_vendor_has_is_asked_for_by_name(
+    node_type, provider, data, model, extras
+):
+    request = await asked_by(node_type, provider, **data)
+
+    assert (request.model, request.extras) == (model, extras)
+    assert request.messages == (said("user", "a"),)
+
+
+async def test_the_options_of_a_node_go_to_the_vendor():
+    request = await asked_by(
+        "mistral.text.ChatComplete",
+        "mistral",
+        prompt="Hi",
+        system_prompt="Be brief.",
+        temperature=0.1,
+        max_tokens=9,
+    )
+
+    assert request.messages == (said("system", "Be brief."), said("user", "Hi"))
+    assert (request.temperature, request.max_tokens) == (0.1, 9)
+
+
+async def test_a_picture_goes_with_the_question():
+    request = await asked_by(
+        "mistral.vision.ImageToText", "mistral", image=reference(b"png"), prompt="?"
+    )
+
+    (message,) = request.messages
+    assert message.content == (TextPart("?"), ImagePart(b"png", "image/png"))
+
+
+async def test_the_pages_that_an_answer_rests_on_are_told_once_each():
+    page, other = Source("http://a", "A"), Source("http://b")
+    vendor = Answers([Chunk(text="Yes", sources=(page,)), Chunk(sources=(page, other))])
+
+    class Gemini(OfflineModels):
+        async def find(self, model, provider=None):
+            return ReachedModel(vendor, provider, model)
+
+    outcome = await run_node(
+        "gemini.text.GroundedSearch", {"query": "?"}, models=Gemini()
+    )
+
+    assert outcome.outputs == {
+        "results": [["Yes"]],
+        "sources": [
+            [
+                {"type": "source", "title": "A", "url": "http://a"},
+                {"type": "source", "title": "", "url": "http://b"},
+            ]
+        ],
+    }
+
+
+async def test_a_long_text_is_cut_and_its_vectors_are_averaged():
+    model = {"type": "embedding_model", "provider": "played", "id": "e"}
+
+    async def vector(text: str) -> list[float]:
+        data = {"model": model, "input": text, "chunk_size": 4}
+        outcome = await run_node("nodetool.text.Embedding", data)
+        assert outcome.usage is not None
+        return outcome.outputs["output"][0]["value"]
+
+    first, second = await vector("one "), await vector("two ")
+
+    mean = [(a + b) / 2 for a, b in zip(first, second, strict=True)]
+    assert await vector("one two ") == mean
