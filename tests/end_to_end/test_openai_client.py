@@ -1,17 +1,23 @@
 """The official client of OpenAI, unmodified, against a running server in both modes."""
 
 import asyncio
+import base64
 import io
 import json
 import time
 
 import aiohttp
 import openai
+import pydantic
 import pytest
 
 from tests.jobs.http_client import parse_sse
 
 HI = [{"role": "user", "content": "Hello, whoever is there!"}]
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
+    "0000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
+)
 TOKEN = "the-right-token-of-32-bytes-0000"
 ADD = {
     "type": "function",
@@ -174,6 +180,106 @@ def test_c01_o9_models_are_listed_and_found(client):
     with pytest.raises(openai.NotFoundError) as raised:
         client.models.retrieve("no/such:model")
     assert raised.value.code == "model_not_found"
+
+
+class Place(pydantic.BaseModel):
+    city: str
+    people: int
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_c01_an_answer_is_parsed_into_a_class(client, is_stream):
+    asked = {
+        "model": "fake/scripted",
+        "messages": script({"text": '{"city": "東京", "people": 14}'}),
+        "response_format": Place,
+    }
+    if is_stream:
+        with client.chat.completions.stream(**asked) as stream:
+            answer = stream.get_final_completion()
+    else:
+        answer = client.chat.completions.parse(**asked)
+
+    assert answer.choices[0].message.parsed == Place(city="東京", people=14)
+
+
+def test_c01_what_is_sent_as_it_is(client):
+    raw = client.chat.completions.with_raw_response.create(
+        model="fake/echo", messages=HI, extra_headers={"X-Request-Id": "mine-1"}
+    )
+    with client.chat.completions.with_streaming_response.create(
+        model="fake/echo", messages=HI, stream=True
+    ) as response:
+        lines = list(response.iter_lines())
+
+    assert raw.headers["x-request-id"] == "mine-1"
+    assert raw.parse().choices[0].message.content == HI[0]["content"]
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert "data: [DONE]" in lines
+
+
+def test_c01_a_conversation_in_every_form_of_a_message(client):
+    pixel = "data:image/png;base64," + base64.b64encode(PNG).decode()
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "developer", "content": [{"type": "text", "text": "And kind."}]},
+        {"role": "user", "name": "ann", "content": "First."},
+        {"role": "assistant", "content": "Yes?", "refusal": None},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "Grüße 🌍"},
+                {"type": "image_url", "image_url": {"url": pixel, "detail": "low"}},
+            ],
+        },
+    ]
+    answer = client.chat.completions.create(model="fake/echo", messages=messages)
+
+    assert answer.choices[0].message.content == "Grüße 🌍"
+
+
+def test_c01_every_setting_that_the_client_knows_is_taken(client):
+    answer = client.chat.completions.create(
+        model="fake/echo",
+        messages=HI,
+        temperature=0.5,
+        top_p=0.9,
+        seed=7,
+        frequency_penalty=0.1,
+        presence_penalty=-0.1,
+        logit_bias={"50256": -100},
+        logprobs=True,
+        top_logprobs=2,
+        max_tokens=50,
+        metadata={"a": "b"},
+        parallel_tool_calls=False,
+        reasoning_effort="low",
+        service_tier="auto",
+        store=False,
+        user="ann",
+        verbosity="low",
+        extra_body={"provider": "fake", "unheard_of": {"a": 1}},
+    )
+
+    assert answer.choices[0].message.content == HI[0]["content"]
+    assert answer.choices[0].logprobs is None
+
+
+async def test_c01_e11_the_asynchronous_client_may_leave(server):
+    async with openai.AsyncOpenAI(
+        base_url=f"{server.base_url}/v1", api_key="any"
+    ) as client:
+        stream = await client.chat.completions.create(
+            model="fake/scripted",
+            messages=script({"text": "x" * 300, "delay_s": 0.05}),
+            stream=True,
+        )
+        async with stream:
+            said = [(await anext(stream)).choices[0].delta.content for _ in range(3)]
+        again = await client.chat.completions.create(model="fake/echo", messages=HI)
+
+    assert "".join(said) == "x" * 20
+    assert again.choices[0].message.content == HI[0]["content"]
 
 
 # --- Errors
