@@ -185,7 +185,7 @@ async def test_c02_a_bug_in_the_stream_is_told_and_ends_it(provide, caplog):
 
 
 async def test_c02_a_server_that_stops_ends_its_streams_in_words(provide, monkeypatch):
-    monkeypatch.setattr("chat.openai_api.streaming.GRACE_S", 0.05)
+    monkeypatch.setattr("chat.openai_api.event_stream.GRACE_S", 0.05)
     provider = provide(Endless())
 
     async with HttpUser().open("POST", PATH, {**ASKED, "stream": True}) as exchange:
@@ -207,7 +207,7 @@ async def test_z07_the_end_of_a_token_ends_its_stream(provide, monkeypatch):
     def open_lease(identity, on_end):
         opened.append(on_end)
 
-    monkeypatch.setattr("chat.openai_api.streaming.leases.open", open_lease)
+    monkeypatch.setattr("chat.openai_api.event_stream.leases.open", open_lease)
     monkeypatch.setattr("chat.openai_api.streaming.leases.close", lambda lease: None)
     provider = provide(Endless())
 
