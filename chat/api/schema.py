@@ -79,6 +79,35 @@ COMPLETION = object_of(
         ),
     }
 )
+RESPONSE_REQUEST = object_of(
+    {"input": ANY},
+    {
+        "model": optional(TEXT),
+        "provider": optional(TEXT),
+        "instructions": optional(TEXT),
+        "stream": optional(FLAG),
+        "temperature": optional(NUMBER),
+        "top_p": optional(NUMBER),
+        "max_output_tokens": optional(WHOLE),
+        "tools": optional(array_of(MAPPING)),
+        "tool_choice": ANY,
+        "text": optional(MAPPING),
+        "reasoning": optional(MAPPING),
+    },
+)
+RESPONSE = object_of(
+    {
+        "id": TEXT,
+        "object": TEXT,
+        "created_at": WHOLE,
+        "status": TEXT,
+        "model": TEXT,
+        "output": array_of(MAPPING),
+        "usage": object_of(
+            {"input_tokens": WHOLE, "output_tokens": WHOLE, "total_tokens": WHOLE}
+        ),
+    }
+)
 EMBEDDING_REQUEST = object_of(
     {"input": ANY, "model": TEXT},
     {
@@ -108,6 +137,16 @@ VIEWS: dict[str, Json] = {
         "post": extend_schema(
             request={"application/json": EMBEDDING_REQUEST},
             responses={200: EMBEDDINGS, **_failures(404, 413, 415, 500, 502, 504)},
+        )
+    },
+    "responses_views.Responses": {
+        "post": extend_schema(
+            request={"application/json": RESPONSE_REQUEST},
+            responses={
+                (200, "application/json"): RESPONSE,
+                (200, "text/event-stream"): TEXT,
+                **_failures(404, 413, 415, 500, 502, 504),
+            },
         )
     },
     "views.ChatCompletions": {

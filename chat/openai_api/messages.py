@@ -7,12 +7,14 @@ in one step: ``load_messages``.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias, get_args
 
 import msgspec
 
 from chat.attachments import (
     Attachments,
+    Detail,
     FileReference,
     ImageReference,
     Reference,
@@ -79,11 +81,20 @@ def read_messages(fields: Fields) -> tuple[Draft, ...]:
         raise fields.refused("messages", f"must have at most {MAX_MESSAGES} messages")
     calls = _Calls()
     drafts = tuple(_draft(value, index, calls) for index, value in enumerate(found))
+    check_references(fields, "messages", drafts)
+    return drafts
+
+
+def check_references(fields: Fields, name: str, drafts: Sequence[Draft]) -> None:
+    """Refuse a request whose messages, its member ``name``, refer to too much.
+
+    Raises:
+        InvalidField: they do.
+    """
     if len(_pending(drafts)) > MAX_REFERENCES:
         raise fields.refused(
-            "messages", f"must refer to at most {MAX_REFERENCES} pictures and files"
+            name, f"must refer to at most {MAX_REFERENCES} pictures and files"
         )
-    return drafts
 
 
 async def load_messages(
@@ -117,7 +128,7 @@ def _complete(draft: Draft, loaded: dict[str, Part]) -> Message:
     return msgspec.structs.replace(draft.message, content=content)
 
 
-def _pending(drafts: tuple[Draft, ...]) -> list[Pending]:
+def _pending(drafts: Sequence[Draft]) -> list[Pending]:
     return [p for draft in drafts for p in draft.content if isinstance(p, Pending)]
 
 
@@ -234,7 +245,7 @@ def _part(value: Any, param: str, role: str) -> AnyPart:
         return TextPart(fields.text("text") or "")
     if kind == "refusal" and role == "assistant":
         return TextPart(fields.text("refusal") or "")
-    readers = {"image_url": _image, "input_audio": _audio, "file": _file}
+    readers = {"image_url": _image, "input_audio": read_audio, "file": _file}
     if role != "user" or kind not in readers:
         raise fields.refused(
             "type", f"is no part that a message of role '{role}' may have"
@@ -252,15 +263,33 @@ def _image(fields: Fields) -> AnyPart:
         inner.required("url")
         url = inner.text("url") or ""
         detail = inner.word("detail", ("auto", "low", "high"))
+    return read_picture(url, detail, inner.param(name))
+
+
+def _file(fields: Fields) -> AnyPart:
+    return read_file(fields.inner("file"))
+
+
+def read_picture(url: str, detail: Detail, param: str) -> AnyPart:
+    """Return the picture of an address, or where it is to be read from.
+
+    Raises:
+        InvalidField: the address holds data that is no picture.
+    """
     if not url.startswith("data:"):
-        return Pending(inner.param(name), ImageReference(url, detail))
+        return Pending(param, ImageReference(url, detail))
     try:
         return image_of_data(url, detail)
     except UnusableAttachment as error:
-        raise _unusable(inner.param(name), error) from error
+        raise _unusable(param, error) from error
 
 
-def _audio(fields: Fields) -> AnyPart:
+def read_audio(fields: Fields) -> AnyPart:
+    """Return the sound of a part's ``input_audio``.
+
+    Raises:
+        InvalidField: it is none.
+    """
     inner = fields.inner("input_audio")
     inner.required("data")
     inner.required("format")
@@ -271,14 +300,18 @@ def _audio(fields: Fields) -> AnyPart:
     return AudioPart(content, kind)
 
 
-def _file(fields: Fields) -> AnyPart:
-    inner = fields.inner("file")
-    filename = inner.text("filename") or ""
-    if inner.has("file_id"):
-        reference = FileReference(inner.text("file_id") or "", filename)
-        return Pending(inner.param("file_id"), reference)
-    inner.required("file_data")
-    decoded = decode_data_uri(inner.text("file_data") or "")
+def read_file(fields: Fields) -> AnyPart:
+    """Return the file that ``file_data`` holds or ``file_id`` names.
+
+    Raises:
+        InvalidField: it is none.
+    """
+    filename = fields.text("filename") or ""
+    if fields.has("file_id"):
+        reference = FileReference(fields.text("file_id") or "", filename)
+        return Pending(fields.param("file_id"), reference)
+    fields.required("file_data")
+    decoded = decode_data_uri(fields.text("file_data") or "")
     if decoded is None:
-        raise inner.refused("file_data", "is no data: address in base64")
+        raise fields.refused("file_data", "is no data: address in base64")
     return FilePart(decoded[1], decoded[0], filename)

@@ -149,18 +149,23 @@ def _is_legacy(fields: Fields) -> bool:
 
 def _tools(fields: Fields) -> tuple[Tool, ...]:
     tools = []
-    for inner in _objects(fields, "tools"):
+    for inner in objects(fields, "tools"):
         inner.required("type")
         inner.word("type", ("function",))
-        tools.append(_tool(inner.inner("function")))
+        tools.append(read_tool(inner.inner("function")))
     return tuple(tools)
 
 
 def _functions(fields: Fields) -> tuple[Tool, ...]:
-    return tuple(_tool(inner) for inner in _objects(fields, "functions"))
+    return tuple(read_tool(inner) for inner in objects(fields, "functions"))
 
 
-def _objects(fields: Fields, name: str) -> Iterator[Fields]:
+def objects(fields: Fields, name: str) -> Iterator[Fields]:
+    """Yield the members of an array of tools.
+
+    Raises:
+        InvalidField: there are too many, or one is no object.
+    """
     found = fields.array(name) or []
     if len(found) > MAX_TOOLS:
         raise fields.refused(name, f"must have at most {MAX_TOOLS} members")
@@ -173,7 +178,12 @@ def _objects(fields: Fields, name: str) -> Iterator[Fields]:
         yield Fields(value, f"{param}.")
 
 
-def _tool(function: Fields) -> Tool:
+def read_tool(function: Fields) -> Tool:
+    """Return the tool that a function's members describe.
+
+    Raises:
+        InvalidField: it has no name, or one is not as it should be.
+    """
     function.required("name")
     return Tool(
         name=function.text("name") or "",
@@ -239,7 +249,15 @@ def _response_format(fields: Fields) -> ResponseFormat | None:
         return ResponseFormat("json_object")
     if kind != "json_schema":
         return None
-    schema = inner.inner("json_schema")
+    return read_schema(inner.inner("json_schema"))
+
+
+def read_schema(schema: Fields) -> ResponseFormat:
+    """Return the form of an answer that a schema's members describe.
+
+    Raises:
+        InvalidField: it has no name, or one is not as it should be.
+    """
     schema.required("name")
     return ResponseFormat(
         "json_schema",

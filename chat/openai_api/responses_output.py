@@ -114,7 +114,7 @@ class _ToolCall:
     def end(self, status: ItemStatus) -> Iterator[Event]:
         """Tell all of it."""
         arguments = "".join(self._arguments) or "{}"
-        yield self._event("done", name=self._name, arguments=arguments)
+        yield self._event("done", arguments=arguments)
         yield _item_done(self.index, self._item(status, arguments))
 
     def _item(self, status: ItemStatus, arguments: str) -> FunctionCallItem:
