@@ -208,7 +208,7 @@ async def test_z07_the_end_of_a_token_ends_its_stream(provide, monkeypatch):
         opened.append(on_end)
 
     monkeypatch.setattr("chat.openai_api.event_stream.leases.open", open_lease)
-    monkeypatch.setattr("chat.openai_api.streaming.leases.close", lambda lease: None)
+    monkeypatch.setattr("chat.openai_api.event_stream.leases.close", lambda lease: None)
     provider = provide(Endless())
 
     async with HttpUser().open("POST", PATH, {**ASKED, "stream": True}) as exchange:
