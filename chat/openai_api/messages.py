@@ -53,10 +53,14 @@ AnyPart: TypeAlias = Part | Pending
 
 
 class Draft(NamedTuple):
-    """A message whose content is beside it, until all of that is there."""
+    """A message whose content is beside it, until all of that is there.
+
+    ``param`` leads to it in the request.
+    """
 
     message: Message
     content: tuple[AnyPart, ...]
+    param: str
 
 
 class _Calls:
@@ -158,7 +162,7 @@ def _draft(value: Any, index: int, calls: _Calls) -> Draft:
     else:
         answered = _answered_call(fields, calls) if role == "tool" else None
         message = Message(role=role, tool_calls=made, tool_call_id=answered, name=name)
-    return Draft(message, _content(fields, role, is_optional=bool(made)))
+    return Draft(message, _content(fields, role, is_optional=bool(made)), param)
 
 
 def _calls_made(fields: Fields, index: int, calls: _Calls) -> tuple[ToolCall, ...]:

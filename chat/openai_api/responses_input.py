@@ -39,19 +39,20 @@ def read_input(fields: Fields) -> tuple[Draft, ...]:
     value = fields.any("input")
     drafts = _Drafts()
     if instructions := fields.text("instructions"):
-        drafts.add(Message("system"), (TextPart(instructions),))
+        drafts.add(Message("system"), (TextPart(instructions),), "instructions")
     if isinstance(value, str):
         if not value:
             raise fields.refused("input", "must not be empty")
-        drafts.add(Message("user"), (TextPart(value),))
+        drafts.add(Message("user"), (TextPart(value),), "input")
         return tuple(drafts.found)
     if not isinstance(value, list):
         raise fields.wrong("input", "a string or an array of items")
     if not 0 < len(value) <= MAX_MESSAGES:
         raise fields.refused("input", f"must have 1 to {MAX_MESSAGES:,} items")
+    above = len(drafts.found)
     for index, item in enumerate(value):
         _read_item(item, f"input[{index}]", drafts)
-    if not any(draft.message.role != "system" for draft in drafts.found):
+    if len(drafts.found) == above:
         raise fields.refused("input", "must have at least one message")
     check_references(fields, "input", drafts.found)
     return tuple(drafts.found)
@@ -64,28 +65,28 @@ class _Drafts:
         self.found: list[Draft] = []
         self._called: set[str] = set()
 
-    def add(self, message: Message, content: tuple[AnyPart, ...]) -> None:
+    def add(self, message: Message, content: tuple[AnyPart, ...], param: str) -> None:
         """Add a message."""
-        self.found.append(Draft(message, content))
+        self.found.append(Draft(message, content, param))
 
-    def say(self, content: tuple[AnyPart, ...]) -> None:
+    def say(self, content: tuple[AnyPart, ...], param: str) -> None:
         """Add what the assistant says; between a call and its result that is one."""
         last = self.found[-1] if self.found else None
         if last is not None and last.message.tool_calls:
-            self.found[-1] = Draft(last.message, last.content + content)
+            self.found[-1] = last._replace(content=last.content + content)
         else:
-            self.add(Message("assistant"), content)
+            self.add(Message("assistant"), content, param)
 
-    def call(self, call: ToolCall) -> None:
+    def call(self, call: ToolCall, param: str) -> None:
         """Add a call of the assistant's."""
         self._called.add(call.id)
         last = self.found[-1] if self.found else None
         if last is None or last.message.role != "assistant":
-            self.add(Message("assistant", tool_calls=(call,)), ())
+            self.add(Message("assistant", tool_calls=(call,)), (), param)
             return
         calls = (*last.message.tool_calls, call)
         message = msgspec.structs.replace(last.message, tool_calls=calls)
-        self.found[-1] = Draft(message, last.content)
+        self.found[-1] = last._replace(message=message)
 
     def has_called(self, call_id: str) -> bool:
         """Tell whether there is such a call."""
@@ -98,11 +99,11 @@ def _read_item(value: Any, param: str, drafts: _Drafts) -> None:
     fields = Fields(value, f"{param}.")
     kind = fields.text("type") or "message"
     if kind == "message":
-        _read_message(fields, drafts)
+        _read_message(fields, param, drafts)
     elif kind == "function_call":
-        _read_call(fields, drafts)
+        _read_call(fields, param, drafts)
     elif kind == "function_call_output":
-        _read_result(fields, drafts)
+        _read_result(fields, param, drafts)
     elif kind == "item_reference":
         raise fields.refused("type", f"refers to an item; {NOT_STORED}")
     elif kind != "reasoning":
@@ -114,33 +115,33 @@ def _read_item(value: Any, param: str, drafts: _Drafts) -> None:
         )
 
 
-def _read_message(fields: Fields, drafts: _Drafts) -> None:
+def _read_message(fields: Fields, param: str, drafts: _Drafts) -> None:
     fields.required("role")
     role: Any = fields.word("role", ROLES)
     fields.required("content")
     content = _content(fields, "content", role)
     if role == "assistant":
-        drafts.say(content)
+        drafts.say(content, param)
     else:
-        drafts.add(Message(role), content)
+        drafts.add(Message(role), content, param)
 
 
-def _read_call(fields: Fields, drafts: _Drafts) -> None:
+def _read_call(fields: Fields, param: str, drafts: _Drafts) -> None:
     fields.required("call_id")
     fields.required("name")
     arguments = fields.text("arguments") or "{}"
     call_id, name = fields.text("call_id") or "", fields.text("name") or ""
-    drafts.call(ToolCall(call_id, name, arguments))
+    drafts.call(ToolCall(call_id, name, arguments), param)
 
 
-def _read_result(fields: Fields, drafts: _Drafts) -> None:
+def _read_result(fields: Fields, param: str, drafts: _Drafts) -> None:
     fields.required("call_id")
     fields.required("output")
     call_id = fields.text("call_id") or ""
     if not drafts.has_called(call_id):
         raise fields.refused("call_id", "matches no earlier function_call")
     content = _content(fields, "output", "tool")
-    drafts.add(Message("tool", tool_call_id=call_id), content)
+    drafts.add(Message("tool", tool_call_id=call_id), content, param)
 
 
 def _content(fields: Fields, name: str, role: str) -> tuple[AnyPart, ...]:

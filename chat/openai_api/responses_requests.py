@@ -10,9 +10,9 @@ from django.conf import settings
 
 from chat.openai_api.errors import UNSUPPORTED, InvalidField
 from chat.openai_api.fields import Fields
-from chat.openai_api.messages import Draft
 from chat.openai_api.requests import (
     MAX_TOP_LOGPROBS,
+    Completion,
     ToolChoice,
     objects,
     read_schema,
@@ -32,21 +32,20 @@ _MAX_METADATA = 16
 class WantedResponse:
     """What a caller wants.
 
-    ``request`` lacks its messages, until what they refer to has been read. ``echo``
-    has the members of the response that repeat the request.
+    ``completion``: what is asked of the model. ``echo`` has the members of the response
+    that repeat the request.
     """
 
-    model: str
-    provider: str | None
-    messages: tuple[Draft, ...]
-    request: ChatRequest
-    is_stream: bool
+    completion: Completion
     echo: dict[str, Any]
 
     def document(self, response_id: str, created_at: int) -> ResponseDocument:
         """Return the response before it has begun."""
         return ResponseDocument(
-            id=response_id, created_at=created_at, model=self.model, **self.echo
+            id=response_id,
+            created_at=created_at,
+            model=self.completion.model,
+            **self.echo,
         )
 
 
@@ -63,14 +62,17 @@ def read_response(body: dict[str, Any]) -> WantedResponse:
     if model is not None and not model.strip():
         raise fields.refused("model", "must not be empty")
     request = _request(fields, model or settings.DEFAULT_MODEL)
-    return WantedResponse(
+    completion = Completion(
         model=request.model,
         provider=fields.text("provider"),
         messages=messages,
         request=request,
+        choices=1,
         is_stream=fields.flag("stream") or False,
-        echo=_echo(fields, request),
+        wants_usage=True,
+        is_legacy=False,
     )
+    return WantedResponse(completion, _echo(fields, request))
 
 
 def _request(fields: Fields, model: str) -> ChatRequest:

@@ -6,13 +6,11 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-import msgspec
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
-from chat import providers
-from chat.openai_api.views import OpenAIView
+from chat.openai_api.views import OpenAIView, generation_of
 from nodetool_site.lib import sse
 from nodetool_site.lib.api import json_response
 
@@ -28,24 +26,13 @@ class Responses(OpenAIView):
     async def post(self, request: Request) -> HttpResponseBase:
         """Ask the model. Who leaves ends the call to the provider."""
         # Here, because most servers never speak to a model.
-        from chat.openai_api.generation import Generation
-        from chat.openai_api.messages import load_messages
         from chat.openai_api.responses_requests import read_response
 
         wanted = read_response(cast("dict[str, Any]", request.data))
         identity = cast("Identity", request.user)
-        found = await providers.find(
-            identity.user_id, wanted.model, provider=wanted.provider
-        )
-        messages = await load_messages(
-            wanted.messages, identity.user_id, request.get_host()
-        )
-        call = msgspec.structs.replace(
-            wanted.request, model=found.model, messages=messages
-        )
+        generation = await generation_of(request, wanted.completion, identity)
         document = wanted.document(f"resp_{secrets.token_hex(24)}", int(time.time()))
-        generation = Generation([found.access.connect().stream(call)], call)
-        if wanted.is_stream:
+        if wanted.completion.is_stream:
             return await _stream(generation, document, identity)
         return await _whole(generation, document)
 

@@ -47,10 +47,7 @@ class ChatCompletions(OpenAIView):
 
         wanted = read_completion(cast("dict[str, Any]", request.data))
         identity = cast("Identity", request.user)
-        if providers.is_workflow(wanted.model, wanted.provider):
-            generation = await _run_of(request, wanted, identity)
-        else:
-            generation = await _calls_of(request, wanted, identity)
+        generation = await generation_of(request, wanted, identity)
         head = Head(f"chatcmpl-{secrets.token_hex(16)}", int(time.time()), wanted.model)
         if wanted.is_stream:
             return await _stream(generation, head, wanted, identity)
@@ -89,6 +86,15 @@ class ModelDetail(OpenAIView):
             return json_response(models.of_workflow(workflow))
         lists = await providers.list_models(owner_id)
         return json_response(models.one(lists, model_id))
+
+
+async def generation_of(
+    request: Request, wanted: Completion, identity: Identity
+) -> Generation:
+    """Return what answers a request: calls of a model, or the run of a workflow."""
+    if providers.is_workflow(wanted.model, wanted.provider):
+        return await _run_of(request, wanted, identity)
+    return await _calls_of(request, wanted, identity)
 
 
 async def _calls_of(

@@ -47,15 +47,15 @@ def read_params(workflow: WorkflowModel, wanted: Completion) -> dict[str, Any]:
             "none.",
             code=UNSUPPORTED,
         )
-    messages = [_text_of(draft, i) for i, draft in enumerate(wanted.messages)]
+    messages = [_text_of(draft) for draft in wanted.messages]
     asked = max(
         (index for index, message in enumerate(messages) if message.role == "user"),
         default=None,
     )
     if asked is None:
+        param = wanted.messages[-1].param.partition("[")[0]
         raise InvalidField(
-            "messages",
-            "Invalid value: 'messages' must have a message of the role 'user'.",
+            param, f"Invalid value: '{param}' must have a message of the role 'user'."
         )
     history = [_document(message) for message in messages[:asked]]
     return workflow.params(messages[asked].text, history)
@@ -101,12 +101,12 @@ async def run_workflow(
             cancel_soon(owner_id, job.job_id, created=creation)
 
 
-def _text_of(draft: Draft, index: int) -> Message:
+def _text_of(draft: Draft) -> Message:
     """Return a message that is text and nothing else."""
     texts = [part for part in draft.content if isinstance(part, TextPart)]
     for number, part in enumerate(draft.content):
         if not isinstance(part, TextPart):
-            param = f"messages[{index}].content[{number}].type"
+            param = f"{draft.param}.content[{number}].type"
             raise InvalidField(
                 param,
                 f"Invalid value: '{param}' must be 'text' for a workflow.",

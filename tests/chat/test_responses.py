@@ -1,6 +1,7 @@
 """What a request for a response may say, and what its answer amounts to."""
 
 import base64
+import json
 
 import msgspec
 import pytest
@@ -11,8 +12,12 @@ from chat.openai_api.generation import Call
 from chat.openai_api.messages import Pending
 from chat.openai_api.responses_output import ResponseOutput
 from chat.openai_api.responses_requests import read_response
+from nodetool_site.lib.db import db
 from storage.models import User
 from tests.chat.test_hanging_up import Endless
+from tests.chat.test_workflow_models import ask, save, speaking
+from tests.end_to_end.graphs import hello
+from tests.jobs.graphs import failing
 from tests.jobs.http_client import HttpUser
 from workflows.providers import registry
 from workflows.providers.base import ProviderError
@@ -48,7 +53,7 @@ def talk(*items, **fields):
     """The messages of an input, with their content."""
     return [
         msgspec.structs.replace(draft.message, content=draft.content)
-        for draft in read(input=list(items), **fields).messages
+        for draft in read(input=list(items), **fields).completion.messages
     ]
 
 
@@ -61,7 +66,7 @@ def part(value, role="user"):
 
 
 def test_a_text_is_what_the_user_says_under_the_instructions():
-    system, user = read(instructions="Be brief.").messages
+    system, user = read(instructions="Be brief.").completion.messages
 
     assert (system.message.role, system.content) == ("system", (TextPart("Be brief."),))
     assert (user.message.role, user.content) == ("user", (TextPart("hi"),))
@@ -134,7 +139,7 @@ def test_what_parts_refer_to_is_read_later():
 
 def test_settings_are_those_of_any_provider():
     schema = {"type": "json_schema", "name": "n", "schema": {"b": 1}, "strict": True}
-    wanted = read(
+    completion = read(
         temperature=0.5,
         top_p=0.25,
         max_output_tokens=16,
@@ -149,9 +154,9 @@ def test_settings_are_those_of_any_provider():
         stream=True,
         store=True,
         made_up=1,
-    )
+    ).completion
 
-    request = wanted.request
+    request = completion.request
     assert (request.temperature, request.top_p, request.max_tokens) == (0.5, 0.25, 16)
     assert (request.logprobs, request.top_logprobs) == (True, 2)
     assert (request.reasoning_effort, request.verbosity) == ("low", "low")
@@ -160,7 +165,7 @@ def test_settings_are_those_of_any_provider():
     assert request.tool_choice == NamedTool("add")
     assert request.parallel_tool_calls is False
     assert request.extras == {"user": "u"}
-    assert (wanted.provider, wanted.is_stream) == ("fake", True)
+    assert (completion.provider, completion.is_stream) == ("fake", True)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +243,7 @@ def told(*chunks):
     """All events of an answer, and the response in the end."""
     wanted = read()
     output = ResponseOutput(wanted.document("resp_1", 5))
-    call = Call(0, wanted.request)
+    call = Call(0, wanted.completion.request)
     events = [*output.begin()]
     for chunk in chunks:
         events += output.add(call, chunk)
@@ -348,3 +353,63 @@ async def test_e11_leaving_ends_the_call(endless, is_stream):
         await exchange.hang_up()
 
     await endless.closed()
+
+
+# --- Workflows
+
+
+async def said_by(user, workflow_id, **fields):
+    body = {"model": f"workflow:{workflow_id}", "input": "hello", **fields}
+    return await user.post("/v1/responses", body)
+
+
+@pytest.mark.parametrize("make", [hello, speaking])
+async def test_a_workflow_answers_as_it_does_in_a_completion(me, make):
+    workflow_id = await db(save, make())
+
+    completion = await ask(me, workflow_id)
+    whole = await said_by(me, workflow_id)
+    streamed = await said_by(me, workflow_id, stream=True)
+
+    last = json.loads(streamed.body.rpartition(b"data: ")[2])
+    [message] = whole.json["output"]
+    text = completion.json["choices"][0]["message"]["content"]
+    assert message["content"][0]["text"] == text != ""
+    assert last["type"] == "response.completed"
+    assert last["response"]["output"][0]["content"][0]["text"] == text
+
+
+async def test_a_workflow_that_fails_is_told(me):
+    workflow_id = await db(save, failing())
+
+    answer = await said_by(me, workflow_id)
+
+    assert answer.status == 500
+    assert answer.json["error"]["code"] == "workflow_failed"
+
+
+@pytest.mark.parametrize(
+    ("value", "param"),
+    [
+        ([{"role": "system", "content": "hi"}], "input"),
+        (
+            [
+                HI,
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "input_text", "text": "a"},
+                        {"type": "input_image", "file_id": "b"},
+                    ],
+                },
+            ],
+            "input[1].content[1].type",
+        ),
+    ],
+)
+async def test_what_a_workflow_cannot_take_is_named(me, value, param):
+    workflow_id = await db(save, hello())
+
+    answer = await said_by(me, workflow_id, input=value, instructions="Be brief.")
+
+    assert (answer.status, answer.json["error"]["param"]) == (400, param)
