@@ -29,7 +29,7 @@ def _chat_server(mode, tmp_path_factory) -> Iterator[ServerProcess]:
             *("--default-model", "fake/echo", "--workflow", str(workflow)),
         )
         environment = {"SERVER_AUTH_TOKEN": TOKEN, "NODETOOL_ENABLE_FAKE_PROVIDER": "1"}
-        server = ServerProcess(backend, env=environment, web_argv=argv, worker_count=0)
+        server = ServerProcess(backend, env=environment, web_argv=argv)
         try:
             yield server.start()
         finally:
@@ -105,11 +105,14 @@ def test_official_client_is_answered_by_the_default_model(client):
     assert "fake/echo" in {model.id for model in client.models.list()}
 
 
-def test_workflow_of_a_file_is_stored_for_everybody(chat_server):
-    done = chat_server.cli("workflows", "get", "file-greeting")
+def test_workflow_of_a_file_is_a_model(client):
+    listed = {model.id: model.owned_by for model in client.models.list()}
+    answer = client.chat.completions.create(
+        model="workflow:file-greeting", messages=[{"role": "user", "content": "hello"}]
+    )
 
-    assert done.code == 0, done.err
-    assert json.loads(done.out)["access"] == "public"
+    assert listed["workflow:file-greeting"] == "nodetool"
+    assert answer.choices[0].message.content == "hello world"
 
 
 def test_own_client_brings_the_token_of_the_environment(chat_server):
