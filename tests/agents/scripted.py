@@ -35,10 +35,12 @@ def fake(model: str = "scripted", **fields: Any) -> ReachedModel:
 class Played:
     """A provider whose model id is the script of all its answers; keeps requests.
 
-    A model with another id says the last message of the user.
+    A model with another id says the last message of the user. Each conversation begins
+    with the script's first step; ``in_turn``: all of them together have one step each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_turn: bool = False) -> None:
+        self._in_turn = in_turn
         self.requests: list[ChatRequest] = []
         self._fake = FakeProvider(api_key=None, base_url="", timeout_s=5)
 
@@ -46,7 +48,9 @@ class Played:
         self.requests.append(request)
         messages = request.messages
         if request.model.startswith("["):
-            answered = (m for m in messages if m.role == "assistant")
+            answered = [m for m in messages if m.role == "assistant"]
+            if self._in_turn:
+                answered = [said("assistant", "")] * (len(self.requests) - 1)
             messages = (said("user", request.model), *answered)
         played = msgspec.structs.replace(request, model="scripted", messages=messages)
         async for chunk in self._fake.stream(played):

@@ -241,8 +241,9 @@ class StoredSecrets:
 class OfflineModels:
     """The models of a user without any key.
 
-    Those of the provider ``played`` say what their ids are the script of. So do those
-    of the providers that are named, as if there were a key.
+    Those of the provider ``played`` say what their ids are the script of, those of
+    ``in_turn`` too, one step a call. So do those of the providers that are named, as if
+    there were a key.
     """
 
     NO_KEY = "OpenAI has no key: store the secret OPENAI_API_KEY"
@@ -250,8 +251,11 @@ class OfflineModels:
     def __init__(self, *plays: str) -> None:
         self._plays = ("played", *plays)
         self.played = Played()
+        self.in_turn = Played(in_turn=True)
 
     async def find(self, model: str, provider: str | None = None) -> ReachedModel:
+        if provider == "in_turn":
+            return ReachedModel(self.in_turn, provider, model)
         if provider in self._plays:
             return ReachedModel(self.played, provider, model)
         if provider not in (None, "", "fake"):

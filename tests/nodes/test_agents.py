@@ -20,6 +20,9 @@ from workflows.engine.events import (
     Chunk,
     LogUpdate,
     NodeUpdate,
+    PlanningUpdate,
+    StepResult,
+    TaskUpdate,
     ToolCallUpdate,
     ToolResultUpdate,
 )
@@ -172,3 +175,105 @@ async def test_a_structured_answer_is_asked_for_with_its_schema_and_once_correct
     assert answer.text == first["text"]
     assert correction.text.startswith("That answer cannot be used: it is no JSON.")
     assert outcome.usage["completion_tokens"] == 3 + 4
+
+
+async def run_research(*steps: dict[str, Any], **fields: Any) -> Outcome:
+    data = {
+        "model": {**model(*steps), "provider": "in_turn"},
+        "objective": "How high?",
+        "system_prompt": "",
+        "tools": [{"type": "tool_name", "name": "adder"}],
+    }
+    return await run_node(
+        "nodetool.agents.ResearchAgent",
+        data,
+        added={"metres": "int"},
+        workflows=StoredWorkflows(saved_workflow(adder())),
+        **fields,
+    )
+
+
+PLAN = {"text": '{"title": "Measure", "steps": ["Look", "Add"]}'}
+
+
+async def test_research_tells_of_its_plan_each_step_and_the_result():
+    outcome = await run_research(
+        PLAN,
+        {"text": "two"},
+        {"tool_calls": [ADD]},
+        {"text": "5"},
+        {"text": '{"metres": 5}'},
+    )
+
+    events = outcome.recorder.events
+    planning = [(e.status, e.content) for e in events if isinstance(e, PlanningUpdate)]
+    assert planning == [("running", None), ("completed", "Measure")]
+    tasks = [
+        (e.event, e.step and e.step["id"]) for e in events if isinstance(e, TaskUpdate)
+    ]
+    assert tasks == [
+        ("task_created", None),
+        ("step_started", "node-step-1"),
+        ("step_completed", "node-step-1"),
+        ("step_started", "node-step-2"),
+        ("step_completed", "node-step-2"),
+        ("entered_conclusion_stage", None),
+        ("task_completed", None),
+    ]
+    (call,) = [e for e in events if isinstance(e, ToolCallUpdate)]
+    assert call.step_id == "node-step-2"
+    results = [
+        (e.result, e.is_task_result) for e in events if isinstance(e, StepResult)
+    ]
+    assert results[0] == ("two", False)
+    assert results[-1] == ({"metres": 5}, True)
+    last = [e for e in events if isinstance(e, TaskUpdate)][-1].task
+    assert [step["completed"] for step in last["steps"]] == [True, True]
+    assert last["steps"][1]["depends_on"] == ["node-step-1"]
+    assert outcome.outputs == {"metres": [5]}
+
+
+async def test_a_step_of_research_that_fails_is_told_before_the_node_fails():
+    failing = {"error": {"status": 400, "message": "too much"}}
+
+    outcome = await run_research(PLAN, failing)
+
+    events = outcome.recorder.events
+    assert [e.error for e in events if isinstance(e, StepResult)] == ["too much"]
+    assert [e.event for e in events if isinstance(e, TaskUpdate)][-1] == "step_failed"
+    assert str(outcome.error) == "too much"
+
+
+async def test_later_steps_of_research_know_what_earlier_ones_found():
+    models = OfflineModels()
+
+    await run_research(
+        PLAN, {"text": "two"}, {"text": "3"}, {"text": '{"metres": 5}'}, models=models
+    )
+
+    asked = [request.messages[-1].text for request in models.in_turn.requests]
+    assert "Found so far:\n\nLook\ntwo" in asked[2]
+    assert "Add\n3" in asked[3]
+
+
+async def claude(mode: str, **data: Any) -> tuple[Outcome, list[str]]:
+    """Run Claude; return the names of the tools that it was offered, too."""
+    models = OfflineModels("anthropic")
+    data = {"model": {**model({"text": "ok"}), "provider": "anthropic"}, **data}
+    outcome = await run_node(
+        "anthropic.agents.ClaudeAgent",
+        {"prompt": "Hi", "permission_mode": mode, **data},
+        models=models,
+    )
+    (request,) = models.played.requests
+    return outcome, [tool.name for tool in request.tools]
+
+
+async def test_claude_writes_only_where_nobody_has_to_be_asked_and_runs_nothing():
+    _, accepting = await claude("acceptEdits")
+    outcome, planning = await claude("plan")
+
+    assert accepting == ["read_file", "write_file"]
+    assert planning == ["read_file"]
+    (log,) = outcome.recorder.of(LogUpdate)
+    assert log.content == "Claude works without the tools Write, Bash"

@@ -1,4 +1,4 @@
-"""Answers that have to be JSON of a given shape."""
+"""Answers that have to have a given shape, such as JSON of a schema."""
 
 from __future__ import annotations
 
@@ -33,17 +33,36 @@ async def ask_structured(
     *,
     usage: UsageTally,
 ) -> T:
-    """Return what ``check`` makes of the model's answer.
+    """Return what ``check`` makes of the JSON value that the model answers with.
 
-    ``schema`` is for the model, which may not keep to it. ``check`` gets the JSON value
-    or raises `ValueMisfit`, which tells the model what is wrong: it tries again, once.
+    ``schema`` is for the model, which may not keep to it; see `ask_checked`.
+    """
+    wanted = ResponseFormat("json_schema", name="answer", schema=schema)
+    return await ask_checked(
+        reached,
+        msgspec.structs.replace(request, response_format=wanted),
+        lambda text: check(json_in(text)),
+        usage=usage,
+    )
+
+
+async def ask_checked(
+    reached: ReachedModel,
+    request: ChatRequest,
+    check: Callable[[str], T],
+    *,
+    usage: UsageTally,
+) -> T:
+    """Return what ``check`` makes of the text of the model's answer.
+
+    It raises `ValueMisfit` for one that does not fit: the model is told why, and tries
+    again, once.
 
     Raises:
         ProviderError: a call of the model failed.
-        AgentError: the second answer does not fit either.
+        AgentError: the second answer does not fit either, or one was cut off.
     """
     messages = list(request.messages)
-    wanted = ResponseFormat("json_schema", name="answer", schema=schema)
     fault = ""
     for _ in range(ATTEMPTS):
         attempt = msgspec.structs.replace(
@@ -53,11 +72,10 @@ async def ask_structured(
                 context_tokens=reached.context_tokens,
                 answer_tokens=request.max_tokens,
             ),
-            response_format=wanted,
         )
         answer = await whole_answer(reached, attempt, usage)
         try:
-            return check(json_in(answer.text))
+            return check(answer.text)
         except ValueMisfit as misfit:
             fault = str(misfit)
         if answer.finish_reason == "length":
@@ -89,7 +107,7 @@ def _braced(text: str, opening: str, closing: str) -> list[str]:
 
 def _correction(fault: str) -> Message:
     text = (
-        f"That answer cannot be used: {fault}. Answer again with one JSON value that "
-        "fits the schema, and with nothing else."
+        f"That answer cannot be used: {fault}. Answer again as you were asked to, and "
+        "with nothing else."
     )
     return Message("user", (TextPart(text),))

@@ -10,11 +10,21 @@ from workflows.engine.events import Chunk, ToolCallUpdate, ToolResultUpdate
 
 
 class Teller:
-    """Tells of one agent: to a conversation, if it has one, else as the node's work."""
+    """Tells of one agent: to a conversation, if it has one, else as the node's work.
 
-    def __init__(self, context: NodeContext, thread_id: str | None = None) -> None:
+    ``step_id``: the step of a task that it works at.
+    """
+
+    def __init__(
+        self,
+        context: NodeContext,
+        thread_id: str | None = None,
+        *,
+        step_id: str | None = None,
+    ) -> None:
         self._context = context
         self._thread_id = thread_id
+        self._step_id = step_id
 
     async def tell(self, happening: Happening) -> None:
         """Tell of a piece of text or of a tool; of nothing else."""
@@ -48,6 +58,7 @@ class Teller:
                 tool_call_id=call.id,
                 name=call.name,
                 args=call.arguments,
+                step_id=self._step_id,
             )
         )
 

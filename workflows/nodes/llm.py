@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from workflows.agents.loop import AgentLoop, Happening, Piece
 from workflows.agents.media import attached
 from workflows.agents.telling import Teller
 from workflows.engine.context import NodeContext, ReachedModel
+from workflows.engine.events import encode_value
 from workflows.engine.node import Node
 from workflows.engine.type_specs import TypeSpec
 from workflows.engine.values import text_chunk
@@ -20,6 +22,7 @@ from workflows.providers.messages import ChatRequest, Message, TextPart
 Json = Mapping[str, Any]
 
 NO_PROVIDER = "empty"
+SHOWN_ROWS = 20
 
 
 async def reach(context: NodeContext, model: Json) -> ReachedModel:
@@ -92,6 +95,13 @@ def tagged(name: str, text: str) -> str:
 def schema_text(schema: dict[str, Any]) -> str:
     """Return a schema for a prompt."""
     return tagged("JSON_SCHEMA", msgspec.json.encode(schema).decode())
+
+
+def table_text(table: Mapping[str, list[Any]]) -> str:
+    """Return the columns and the first rows of a table for a prompt, a row a line."""
+    rows = islice(zip(*table.values(), strict=True), SHOWN_ROWS)
+    lines = [list(table), *(list(row) for row in rows)]
+    return "\n".join(encode_value(line).decode() for line in lines)
 
 
 def request_to(

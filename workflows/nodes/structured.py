@@ -70,6 +70,16 @@ def no_columns() -> Any:
     return _default({"type": "record_type", "columns": []})
 
 
+def tool_names(*names: str) -> Any:
+    """Return a field whose default are these tools."""
+    return _default([{"type": "tool_name", "name": name} for name in names])
+
+
+def texts(*values: str) -> Any:
+    """Return a field whose default are these texts."""
+    return _default(list(values))
+
+
 def no_message() -> Any:
     """Return a field whose default is an empty chat message."""
     names = (
@@ -94,7 +104,7 @@ def default_size() -> Any:
     )
 
 
-def _default(value: dict[str, Any]) -> Any:
+def _default(value: Any) -> Any:
     # Nodes never change a value in place, so all instances may share one.
     return msgspec.field(default_factory=lambda: value)
 

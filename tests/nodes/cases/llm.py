@@ -284,7 +284,150 @@ VENDOR_CASES = [
     ),
     Case(node_type="gemini.text.GroundedSearch", keys=["gemini"], error=NOTHING),
 ]
+PLAN = {"title": "Look it up", "steps": ["Search", "Read"]}
+OBJECTIVE = "How high is it?"
+RESEARCH_CASES = [
+    Case(
+        node_type=f"{AGENTS}.ResearchAgent",
+        data={
+            "model": {
+                **answers(PLAN, "found", "read", {"metres": 7}),
+                "provider": "in_turn",
+            },
+            "objective": OBJECTIVE,
+            "tools": [],
+        },
+        added={"metres": "int"},
+        expect={"metres": [7]},
+    ),
+    Case(
+        node_type=f"{AGENTS}.ResearchAgent",
+        data={
+            "model": answers({**PLAN, "steps": []}, {"title": "?"}),
+            "objective": OBJECTIVE,
+            "tools": [],
+        },
+        added={"metres": "int"},
+        error=f"{MISFIT}the field 'steps' is missing",
+    ),
+    fails(
+        f"{AGENTS}.ResearchAgent",
+        "The objective is empty: say what is to be found out",
+        model=answers(PLAN),
+    ),
+    fails(f"{AGENTS}.ResearchAgent", NO_FIELDS, objective=OBJECTIVE),
+    Case(
+        node_type="anthropic.agents.ClaudeAgent",
+        keys=["anthropic"],
+        data={
+            "model": {
+                **model(
+                    {
+                        "tool_calls": [
+                            {"name": "read_file", "arguments": {"path": "a.txt"}}
+                        ]
+                    },
+                    {"text": "It says A."},
+                ),
+                "provider": "anthropic",
+            },
+            "prompt": "What is in a.txt?",
+        },
+        files={"a.txt": b"A"},
+        expect={
+            "chunk": [piece("It says A."), piece("", done=True)],
+            "text": ["It says A."],
+        },
+    ),
+    fails(
+        "anthropic.agents.ClaudeAgent",
+        "Claude's own credentials cannot be used here: turn use_claude_credentials "
+        "off, and store the secret ANTHROPIC_API_KEY",
+        use_claude_credentials=True,
+    ),
+    fails(
+        "anthropic.agents.ClaudeAgent",
+        "The model is not Claude: choose one of Anthropic",
+        model=model({"text": "?"}),
+        prompt="Hi",
+    ),
+]
+TABLE = {
+    "type": "dataframe",
+    "columns": [{"name": "city"}, {"name": "people"}],
+    "data": [["Oslo", 700_000], ["Bergen", 290_000]],
+}
+BARS = {"title": "Cities", "traces": [{"kind": "bar", "x": "city", "y": "people"}]}
+CITIES, PEOPLE = ["Oslo", "Bergen"], [700_000, 290_000]
+SVG = '<svg viewBox="0 0 9 9"><text onclick="x()" x="1">Hi</text><script/></svg>'
+DRAWN_CASES = [
+    Case(
+        node_type=f"{GENERATORS}.ChartGenerator",
+        data={"model": answers(BARS), "prompt": "Compare", "data": TABLE},
+        expect={
+            "output": [
+                {
+                    "type": "plotly_config",
+                    "config": {
+                        "data": [
+                            {"type": "bar", "name": "people", "x": CITIES, "y": PEOPLE}
+                        ],
+                        "layout": {
+                            "title": {"text": "Cities"},
+                            "xaxis": {"title": {"text": "city"}},
+                            "yaxis": {"title": {"text": "people"}},
+                        },
+                    },
+                }
+            ]
+        },
+    ),
+    fails(
+        f"{GENERATORS}.ChartGenerator",
+        f"{MISFIT}'age' is no column of the table",
+        model=answers({}, {"traces": [{"kind": "line", "x": "city", "y": "age"}]}),
+        data=TABLE,
+    ),
+    fails(
+        f"{GENERATORS}.ChartGenerator",
+        "The table is empty: connect one with columns and rows",
+        model=answers(BARS),
+    ),
+    Case(
+        node_type=f"{GENERATORS}.SVGGenerator",
+        data={"model": model({"text": f"Here:\n```svg\n{SVG}\n```"}), "prompt": "Hi"},
+        expect={
+            "output": [
+                [
+                    {
+                        "type": "svg_element",
+                        "name": "svg",
+                        "attributes": {"viewBox": "0 0 9 9"},
+                        "content": None,
+                        "children": [
+                            {
+                                "type": "svg_element",
+                                "name": "text",
+                                "attributes": {"x": "1"},
+                                "content": "Hi",
+                                "children": [],
+                            }
+                        ],
+                    }
+                ]
+            ]
+        },
+    ),
+    fails(
+        f"{GENERATORS}.SVGGenerator",
+        f"{MISFIT}there is no <svg> element",
+        model=model({"text": "No."}, {"text": "No."}),
+        prompt="A house",
+    ),
+]
 CASES = [
+    *RESEARCH_CASES,
+    *DRAWN_CASES,
     *AGENT_CASES,
     *STRUCTURED_CASES,
     *LIST_CASES,
