@@ -6,6 +6,7 @@ All of them are checked here: as many as inputs, of one length, and nothing but 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import math
@@ -70,12 +71,18 @@ class EmbeddingAdapter(Adapter):
             document = await self.client.document(
                 self.to, call.path, body=call.body, headers=self.headers()
             )
-            try:
-                found = self.vectors_in(document)
-            except msgspec.ValidationError as error:
-                raise failures.invalid_json(self.to) from error
-            collected.add(batch, found)
+            # Up to a million numbers: too long for the loop.
+            await asyncio.to_thread(self._collect, collected, batch, document)
         return collected.embeddings()
+
+    def _collect(
+        self, collected: Collected, batch: EmbeddingRequest, document: Any
+    ) -> None:
+        try:
+            found = self.vectors_in(document)
+        except msgspec.ValidationError as error:
+            raise failures.invalid_json(self.to) from error
+        collected.add(batch, found)
 
     @property
     def batch_size(self) -> BatchSize:
