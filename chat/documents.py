@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -44,6 +44,14 @@ class MessageFields(msgspec.Struct, kw_only=True):
     workflow_target: str | None = None
 
 
+class NewMessage(NamedTuple):
+    """A message to store under an id that may be there already."""
+
+    id: str
+    fields: MessageFields
+    created_at: datetime
+
+
 def read_message(data: Json) -> MessageFields:
     """Return what a client, or an event, says; unknown members are not read.
 
@@ -56,17 +64,21 @@ def read_message(data: Json) -> MessageFields:
         raise InvalidMessage.from_msgspec(error) from error
 
 
-def message_document(
-    fields: MessageFields, *, message_id: str, thread_id: str, created_at: datetime
-) -> bytes:
+def message_of_event(event: Json) -> NewMessage:
+    """Return the message that a job's event of type ``message`` adds to a thread."""
+    moment = datetime.fromtimestamp(event["ts"], UTC)
+    return NewMessage(event["id"], read_message(event), moment)
+
+
+def message_document(message: NewMessage, *, thread_id: str) -> bytes:
     """Return a message as JSON."""
     return encode_value(
         {
             "type": "message",
-            "id": message_id,
+            "id": message.id,
             "thread_id": thread_id,
-            **msgspec.structs.asdict(fields),
-            "created_at": format_time(created_at),
+            **msgspec.structs.asdict(message.fields),
+            "created_at": format_time(message.created_at),
         }
     )
 

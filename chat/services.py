@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from chat.documents import MessageFields, message_document
+from chat.documents import MessageFields, NewMessage, message_document
 from chat.errors import InvalidThreadId, ThreadNotFound
 from chat.models import Message, OpenTurn, Thread
 from storage.ids import new_id
@@ -22,13 +21,6 @@ from workflows.engine.sanitize import sanitize
 NEW_TITLE = "New Thread"
 MAX_TITLE = 1_000
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-
-
-class NewMessage(NamedTuple):
-    """A message to store under an id that may be there already."""
-
-    id: str
-    fields: MessageFields
 
 
 def is_usable_id(text: str) -> bool:
@@ -103,7 +95,12 @@ def post_message(
             if thread_id is None
             else lock_thread(thread_id, owner_id=owner_id)
         )
-        return add_messages(thread, [NewMessage(new_id(), fields)])[0]
+        return add_messages(thread, [new_message(fields)])[0]
+
+
+def new_message(fields: MessageFields, message_id: str | None = None) -> NewMessage:
+    """Return a message that is said now."""
+    return NewMessage(message_id or new_id(), fields, timezone.now())
 
 
 def lock_thread(thread_id: str, *, owner_id: str | None = None) -> Thread:
@@ -136,16 +133,13 @@ def add_messages(locked: Thread, messages: Sequence[NewMessage]) -> list[Message
     ]
     if rows:
         Message.objects.bulk_create(rows)
-        locked.updated_at = rows[-1].created_at
+        locked.updated_at = max(locked.updated_at, rows[-1].created_at)
         locked.save(update_fields=["updated_at"])
     return rows
 
 
 def _row(thread: Thread, message: NewMessage, position: int) -> Message:
-    now = timezone.now()
-    document = message_document(
-        message.fields, message_id=message.id, thread_id=thread.pk, created_at=now
-    )
+    document = message_document(message, thread_id=thread.pk)
     return Message(
         id=message.id,
         thread=thread,
@@ -153,7 +147,7 @@ def _row(thread: Thread, message: NewMessage, position: int) -> Message:
         role=message.fields.role,
         document=document.decode(),
         size=len(document),
-        created_at=now,
+        created_at=message.created_at,
     )
 
 

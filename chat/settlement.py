@@ -16,10 +16,10 @@ import msgspec
 from django.db import transaction
 from django.utils import timezone
 
-from chat.documents import MessageFields, read_message
+from chat.documents import MessageFields, NewMessage, message_of_event
 from chat.errors import ThreadNotFound
 from chat.models import OpenTurn
-from chat.services import NewMessage, add_messages, lock_thread
+from chat.services import add_messages, lock_thread, new_message
 from chat.workflow_answers import WorkflowAnswer
 from jobs.feed import read_page
 from jobs.models import TERMINAL, Job, Status
@@ -62,7 +62,7 @@ class Transcript:
             if not event["thinking"]:
                 self._text.append(event["content"])
         elif kind == "message":
-            self._messages.append(NewMessage(event["id"], read_message(event)))
+            self._messages.append(message_of_event(event))
             if event["role"] == "assistant" and event["content"]:
                 self._text.clear()  # it says what the pieces before it said
 
@@ -76,7 +76,7 @@ class Transcript:
         said = MessageFields(
             role="assistant", content=text, workflow_id=turn.workflow_id or None
         )
-        return [*self._messages, NewMessage(last_message_id(turn.job_id), said)]
+        return [*self._messages, new_message(said, last_message_id(turn.job_id))]
 
 
 def last_message_id(job_id: str) -> str:

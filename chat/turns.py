@@ -19,11 +19,11 @@ from chat.errors import ContentRequired, InvalidTurn, TurnReplaced
 from chat.models import Message, OpenTurn, Thread
 from chat.reads import open_turn, read_history
 from chat.services import (
-    NewMessage,
     add_messages,
     create_thread,
     ensure_thread,
     lock_thread,
+    new_message,
 )
 from chat.settlement import settle
 from chat.workflow_inputs import chat_params
@@ -31,7 +31,7 @@ from jobs.errors import JobNotFound
 from jobs.requests import JobRequest
 from jobs.services import cancel_job, create_job, get_state, wait_for_end
 from nodetool_site.lib.db import db
-from nodetool_site.lib.errors import Unavailable
+from nodetool_site.lib.errors import ApplicationError, Unavailable
 from storage.ids import new_id
 from workflows.errors import WorkflowNotFound
 from workflows.reads import read_runnable
@@ -51,12 +51,19 @@ class TurnRequest:
     """What somebody says. Without ``thread_id`` a thread is made.
 
     ``client_tools``: ``{"name", "description", "parameters"}`` of the tools that run
-    where the turn is watched.
+    where the turn is watched. ``job_id``: of the job that is to answer, never used
+    before.
     """
 
     message: MessageFields
     thread_id: str | None = None
     client_tools: list[Json] = field(default_factory=list)
+    job_id: str = field(default_factory=new_id)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether there is to be an answer; what the system says is only stored."""
+        return self.message.role != "system"
 
     @property
     def is_for_workflow(self) -> bool:
@@ -108,17 +115,17 @@ async def start_turn(owner_id: str, request: TurnRequest) -> Turn:
     """
     check(request)
     thread = await db(_thread, owner_id, request.thread_id)
-    if request.message.role == "system":
+    if not request.is_answered:
         message = await db(_add, thread, request.message)
         return Turn(thread.pk, message.pk, None)
-    job_id, message_id = new_id(), new_id()
+    job_id, message_id = request.job_id, new_id()
     await _open(
         owner_id, thread, request, OpenTurn(job_id=job_id, message_id=message_id)
     )
     try:
         job = await _job(owner_id, thread.pk, message_id, job_id, request)
         await create_job(owner_id, job)
-    except BaseException:
+    except ApplicationError:
         await db(_withdraw, job_id, message_id)
         raise
     if not await db(_is_open, job_id):
@@ -169,7 +176,7 @@ def _try_to_open(thread: Thread, request: TurnRequest, turn: OpenTurn) -> str | 
         turn.is_workflow = request.is_for_workflow
         turn.created_at = timezone.now()
         turn.save(force_insert=True)
-        add_messages(locked, [NewMessage(turn.message_id, request.message)])
+        add_messages(locked, [new_message(request.message, turn.message_id)])
     return None
 
 
@@ -239,7 +246,7 @@ def _graph(message: MessageFields) -> Json | None:
 
 def _add(thread: Thread, fields: MessageFields) -> Message:
     with transaction.atomic():
-        return add_messages(lock_thread(thread.pk), [NewMessage(new_id(), fields)])[0]
+        return add_messages(lock_thread(thread.pk), [new_message(fields)])[0]
 
 
 def _is_open(job_id: str) -> bool:

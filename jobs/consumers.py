@@ -12,10 +12,10 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 from urllib.parse import parse_qs
 
 import msgspec
@@ -29,7 +29,13 @@ from jobs.api.reads import read_job
 from jobs.errors import InvalidJobRequest
 from jobs.feed import Page, Reader
 from jobs.frame_rate import FrameRate
-from jobs.socket_codec import InvalidFrame, decode, encode, encode_page
+from jobs.socket_codec import (
+    InvalidFrame,
+    decode,
+    encode,
+    encode_page,
+    read_events,
+)
 from nodetool_site.lib import scopes
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import ApplicationError, Forbidden
@@ -40,7 +46,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Message: TypeAlias = dict[str, Any]
-Handler: TypeAlias = Callable[["Session", Message], Awaitable[Message | None]]
+Handler: TypeAlias = Callable[[Any, Message], Awaitable[Message | None]]
+"""A command's: gets the session and its data, returns the reply."""
+
+FrameHandler: TypeAlias = Callable[[Any, Message], Awaitable[None]]
+"""That of a frame that has a type, and no command."""
+
 Refuse: TypeAlias = Callable[[str, Message, str], Message]
 
 MAX_SUBSCRIPTIONS = 1000
@@ -63,18 +74,31 @@ class CommandError(Exception):
         self.reply = {"error": error, **fields}
 
 
+class View(Protocol):
+    """What a socket makes of a job's events, where it does not send them as they are.
+
+    It fails for nothing: the socket would end.
+    """
+
+    async def messages(self, events: Sequence[Message]) -> list[Message]:
+        """Return what to send for the next events of the job."""
+
+
 class Subscription:
     """A job that a socket follows. Held while its command's reply is not queued."""
 
-    __slots__ = ("is_held", "reader")
+    __slots__ = ("is_held", "reader", "view")
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, view: View | None) -> None:
         self.reader = reader
+        self.view = view
         self.is_held = True
 
 
 class Session:
-    """One open socket of one user."""
+    """One open socket of one user. ``frames``: the handlers of frames, by type."""
+
+    frames: ClassVar[Mapping[str, FrameHandler]] = {}
 
     def __init__(
         self, scope: Mapping[str, Any], send: Any, table: Mapping[str, Handler]
@@ -111,37 +135,61 @@ class Session:
         try:
             message = decode(frame)
         except InvalidFrame as error:
-            self.send(
-                {"type": "error", "error": "invalid_frame", "message": str(error)}
-            )
+            self.on_unreadable(str(error))
         else:
             await self._on_message(message)
+            for subscription in self._subscriptions.values():
+                subscription.is_held = False
+            self._wake.set()
         while len(self._replies) > MAX_QUEUED_REPLIES:
             self._room.clear()
             await self._room.wait()
 
-    async def _on_message(self, message: Any) -> None:
-        if isinstance(message, dict) and "command" not in message:
-            kind = message.get("type")
-            if kind == "ping":
-                self.send({"type": "pong", "ts": time.time()})
-                return
-            if kind == "pong":
-                return
-            if "role" in message and "content" in message:
-                message = {"command": "chat_message", "data": message}
+    def on_unreadable(self, reason: str) -> None:
+        """Answer a frame that cannot be read."""
+        self.send({"type": "error", "error": "invalid_frame", "message": reason})
+
+    async def on_message(self, message: Any) -> None:
+        """Handle what is no frame of a known type."""
         if not isinstance(message, dict) or "command" not in message:
             self.send({"error": "invalid_message", "message": NO_COMMAND})
             return
+        await self.on_command(message)
+
+    async def _on_message(self, message: Any) -> None:
+        kind = None
+        if isinstance(message, dict) and "command" not in message:
+            kind = message.get("type")
+        if kind == "ping":
+            self.send({"type": "pong", "ts": time.time()})
+        elif kind == "pong":
+            return
+        elif isinstance(kind, str) and kind in self.frames:
+            await self._on_typed(kind, message)
+        else:
+            await self.on_message(message)
+
+    async def _on_typed(self, kind: str, message: Message) -> None:
+        lacking = scopes.missing(self.identity.scopes, scopes.for_frame(kind))
+        if lacking is not None:
+            self.send(_refuse(kind, {}, scopes.refusal(lacking)))
+            return
+        try:
+            await self.frames[kind](self, message)
+        except CommandError as error:
+            self.send(error.reply)
+        except Exception:
+            logger.exception("frame %s failed", kind)
+            self.send({"error": "Internal server error"})
+
+    async def on_command(self, message: Message) -> None:
+        """Handle a command and queue its reply."""
         reply = await self._on_command(message)
         request_id = message.get("request_id")
         if reply is not None:
             if isinstance(request_id, str) and request_id:
                 reply = {**reply, "request_id": request_id}
             self.send(reply)
-        for subscription in self._subscriptions.values():
-            subscription.is_held = False
-        self._wake.set()
 
     async def _on_command(self, message: Message) -> Message | None:
         command, data = message["command"], message.get("data")
@@ -183,10 +231,18 @@ class Session:
         self.binary = mode == "binary"
         self._is_pinned = True
 
-    def follow(self, job_id: str, *, after: int = 0, is_new: bool = False) -> bool:
+    def follow(
+        self,
+        job_id: str,
+        *,
+        after: int = 0,
+        is_new: bool = False,
+        view: View | None = None,
+    ) -> bool:
         """Send the job's events from ``after`` on; False if they are being sent.
 
-        Nothing leaves before the reply to the command at hand.
+        Nothing leaves before the reply to the command at hand. ``view``: send what it
+        makes of them.
 
         Raises:
             CommandError: the socket follows too many jobs.
@@ -206,7 +262,7 @@ class Session:
             wake=self._wake.set,
             is_new=is_new,
         )
-        self._subscriptions[job_id] = Subscription(reader)
+        self._subscriptions[job_id] = Subscription(reader, view)
         return True
 
     def hold(self, job_id: str) -> None:
@@ -226,8 +282,21 @@ class Session:
 
     @property
     def followed(self) -> list[str]:
-        """The jobs whose events are being sent: the live ones of this socket."""
-        return list(self._subscriptions)
+        """The jobs whose events are being sent: the live ones of this socket.
+
+        Those that are shown in another way are left out: they are no runs to a client.
+        """
+        return [
+            job_id
+            for job_id, subscription in self._subscriptions.items()
+            if subscription.view is None
+        ]
+
+    @property
+    def views(self) -> list[View]:
+        """How the jobs that are not shown as they are, are shown."""
+        views = (each.view for each in self._subscriptions.values())
+        return [view for view in views if view is not None]
 
     # --- out
 
@@ -267,11 +336,11 @@ class Session:
             page = await self._next_page(reader)
             if page is not None:
                 has_written = True
-                await self._write_page(job_id, page)
+                await self._write_page(subscription, page)
                 await self._write_replies()
             if reader.is_done:
                 if page is None:
-                    await self._write_rest(reader)
+                    await self._write_rest(subscription)
                 self.unfollow(job_id)
         return has_written
 
@@ -284,22 +353,36 @@ class Session:
             self._loop.call_later(OUTAGE_S, reader.look_again)
             return None
 
-    async def _write_rest(self, reader: Reader) -> None:
+    async def _write_rest(self, subscription: Subscription) -> None:
         """The end of a job whose stored end retention has taken."""
+        reader = subscription.reader
         job = await db(read_job, self.user_id, reader.job_id)
         if job is None or not job.is_terminal or reader.cursor >= job.last_seq:
             return
         gap = gap_event(job.id, job.workflow_id, job.last_seq)
         page = Page([gap, terminal_event(job)], job.last_seq, is_final=True)
-        await self._write_page(reader.job_id, page)
+        await self._write_page(subscription, page)
 
-    async def _write_page(self, job_id: str, page: Page) -> None:
+    async def _write_page(self, subscription: Subscription, page: Page) -> None:
         binary = self.binary
+        if subscription.view is not None:
+            events = await read_events(
+                page,
+                with_bytes=binary,
+                owner_id=self.user_id,
+                base_url=self.base_url,
+            )
+            messages = await subscription.view.messages(events)
+            frames = [encode(message, binary=binary) for message in messages]
+            await self._write(frames, binary=binary)
+            return
         frames = await encode_page(
             page, binary=binary, owner_id=self.user_id, base_url=self.base_url
         )
         if page.missing_before is not None:
-            gap = msgspec.json.decode(gap_event(job_id, "", page.missing_before))
+            gap = msgspec.json.decode(
+                gap_event(subscription.reader.job_id, "", page.missing_before)
+            )
             frames.insert(0, encode(gap, binary=binary))
         await self._write(frames, binary=binary)
 
@@ -341,6 +424,7 @@ class CommandConsumer(AsyncConsumer):  # type: ignore[misc] # Channels is untype
     """
 
     table: Mapping[str, Handler] = {}
+    session_class: type[Session] = Session
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         """Serve one socket until it closes."""
@@ -348,7 +432,7 @@ class CommandConsumer(AsyncConsumer):  # type: ignore[misc] # Channels is untype
         offered = scope.get("subprotocols") or [None]
         await send({"type": "websocket.accept", "subprotocol": offered[0]})
         process.listen()
-        session = Session(scope, send, self.table)
+        session = self.session_class(scope, send, self.table)
         writing = asyncio.create_task(session.write())
         try:
             is_too_fast = await self._read(receive, session, writing)

@@ -65,16 +65,35 @@ async def encode_page(
             else line
             for line in page.lines
         ]
-    frames = []
+    events = await read_events(
+        page, with_bytes=True, owner_id=owner_id, base_url=base_url
+    )
+    return [_encode_msgpack(event) for event in events]
+
+
+async def read_events(
+    page: Page, *, with_bytes: bool, owner_id: str, base_url: str
+) -> list[dict[str, Any]]:
+    """The events of a page, decoded, with references made fit for the client.
+
+    ``with_bytes``: those of files too, as MessagePack has them.
+    """
+    events = []
     for line in page.lines:
-        event = _decode_json(line)
+        event: dict[str, Any] = _decode_json(line)
         if has_references(line):
-            event = await _render(event, owner_id, base_url)
-        frames.append(_encode_msgpack(event))
-    return frames
+            event = await (
+                _render_with_bytes(event, owner_id, base_url)
+                if with_bytes
+                else render_object(event, owner_id=owner_id, base_url=base_url)
+            )
+        events.append(event)
+    return events
 
 
-async def _render(event: dict[str, Any], owner_id: str, base_url: str) -> Any:
+async def _render_with_bytes(
+    event: dict[str, Any], owner_id: str, base_url: str
+) -> Any:
     render = partial(render_object, owner_id=owner_id, base_url=base_url)
     kind = event.get("type")
     result = event.get("result")

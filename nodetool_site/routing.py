@@ -3,7 +3,10 @@
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from jobs.consumers import CommandConsumer
+from chat.consumers import ChatConsumer
+from chat.socket_commands import COMMANDS as CHAT_COMMANDS
+from chat.socket_commands import CommandSession
+from jobs.consumers import CommandConsumer, Session
 from jobs.socket_commands import COMMANDS as JOB_COMMANDS
 from jobs.socket_reads import READS
 from nodetool_site.auth import SocketAuthentication
@@ -16,10 +19,15 @@ from nodetool_site.lib.origins import may_open_socket
 class JobSocket(CommandConsumer):
     """``/ws``: the commands of every app that has some."""
 
-    table = {**JOB_COMMANDS, **READS}
+    table = {**JOB_COMMANDS, **READS, **CHAT_COMMANDS}
+    session_class: type[Session] = CommandSession
 
 
-SOCKETS: dict[str, App] = {"/ws": JobSocket()}
+SOCKETS: dict[str, App] = {
+    "/ws": JobSocket(),
+    "/chat": ChatConsumer(),
+    "/ws/chat": ChatConsumer(),
+}
 
 REASONS = {400: "Invalid Host header", 403: "Origin not allowed", 404: "Not found"}
 

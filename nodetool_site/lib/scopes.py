@@ -44,7 +44,11 @@ COMMANDS = {
     "get_asset": _READ,
     "set_mode": _NOTHING,
     "ping": _NOTHING,
+    "chat_message": _STEERS,
+    "stop": _STEERS,
 }
+FRAMES = {"client_tools_manifest": _NOTHING, "tool_result": _STEERS}
+"""Of sockets, too: what has a type and is no command."""
 
 
 def for_request(method: str, path: str) -> tuple[str, ...]:
@@ -67,6 +71,11 @@ def for_request(method: str, path: str) -> tuple[str, ...]:
 def for_command(command: str) -> tuple[str, ...]:
     """Return the same for a socket's command; without a row it is an admin's."""
     return COMMANDS.get(command, _ADMIN)
+
+
+def for_frame(kind: str) -> tuple[str, ...]:
+    """Return the same for a socket's frame of a type."""
+    return FRAMES.get(kind, _ADMIN)
 
 
 def missing(held: Collection[str], needed: tuple[str, ...]) -> str | None:

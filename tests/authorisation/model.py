@@ -140,7 +140,7 @@ class ActionRow:
 
 @dataclass(frozen=True)
 class SocketRow:
-    """One command of ``/ws``: what the owner and what every other user is told.
+    """One command of a socket: what the owner and what every other user is told.
 
     Both are texts that stand in what is answered. ``other`` None: the command concerns
     nobody's object, and everybody is told the same as the owner.
@@ -153,6 +153,7 @@ class SocketRow:
     other: str | None = None
     shows: bool = False
     is_public: bool = False
+    makes_unknown: bool = False
     unlike: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:

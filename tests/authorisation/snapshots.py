@@ -1,9 +1,12 @@
 """All that is stored for a user, to tell whether somebody has changed it."""
 
+import asyncio
 from typing import Any
 
 from django.apps import apps
 from django.db.models import Model
+
+from nodetool_site.lib.db import db
 
 APPS = ("storage", "workflows", "jobs", "chat")
 OWNED_BY = ("owner", "workflow__owner", "job__owner", "thread__owner")
@@ -29,6 +32,15 @@ def belongings(user_id: str) -> dict[str, list[Any]]:
         for model in apps.get_app_config(app).get_models()
         if model._meta.label not in LEFT_OUT
     }
+
+
+async def at_rest(user_id: str) -> None:
+    """Wait until what a user keeps changes no more: a job of theirs may be ending."""
+    before = None
+    async with asyncio.timeout(5):
+        while (now := await db(belongings, user_id)) != before:
+            before = now
+            await asyncio.sleep(0.02)
 
 
 def _rows(model: type[Model], user_id: str) -> list[Any]:

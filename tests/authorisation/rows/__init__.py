@@ -28,6 +28,10 @@ ROWS: dict[str, list[Row]] = {
 }
 ADMIN_ROWS: list[AdminRow] = admin.ROWS
 ACTION_ROWS: list[ActionRow] = admin.ACTIONS
-SOCKET_ROWS: dict[str, list[SocketRow]] = {"/ws": sockets.ROWS}
+SOCKET_ROWS: dict[str, list[SocketRow]] = {
+    "/ws": sockets.ROWS,
+    "/chat": sockets.CHAT_ROWS,
+    "/ws/chat": sockets.CHAT_ROWS,
+}
 
 ALL = [row for rows in ROWS.values() for row in rows]

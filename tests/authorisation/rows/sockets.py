@@ -1,4 +1,4 @@
-"""Commands of ``/ws``: what the owner of an object is told, and what everybody else.
+"""Commands of sockets: what the owner of an object is told, and what everybody else.
 
 A row: the command, ``of`` an object of the owner (objects.py), the data, a text that
 stands in what the owner is told and one that stands in what others are told. Without
@@ -11,6 +11,7 @@ from tests.authorisation.objects import (
     live_job,
     paused_job,
     public_workflow,
+    thread,
     workflow,
 )
 from tests.authorisation.rows.storage import file
@@ -18,6 +19,7 @@ from tests.jobs import graphs
 
 NO_JOB = "Job not found"
 EMPTY = "[]"
+STOPPED = "Stop command processed"
 
 
 def _job(params: Params) -> dict[str, str]:
@@ -26,6 +28,14 @@ def _job(params: Params) -> dict[str, str]:
 
 def _input(params: Params) -> dict[str, str]:
     return {**_job(params), "input": "items"}
+
+
+def _said(params: Params) -> dict[str, object]:
+    return {**_thread(params), "role": "user", "content": "hi", "model": "fake/echo"}
+
+
+def _thread(params: Params) -> dict[str, object]:
+    return {"thread_id": params["thread_id"]}
 
 
 def _run(params: Params) -> dict[str, object]:
@@ -91,4 +101,28 @@ ROWS = [
         "NOT_FOUND",
         shows=True,
     ),
+    # A thread that nobody has is made.
+    SocketRow(
+        "chat_message",
+        thread,
+        _said,
+        "Chat message processing started",
+        "Thread not found",
+        makes_unknown=True,
+    ),
+    # What does not run is stopped: nobody can tell why it does not.
+    SocketRow("stop", thread, _thread, STOPPED, STOPPED),
+    SocketRow("stop", live_job, _job, STOPPED, STOPPED),
+]
+
+CHAT_ROWS = [
+    SocketRow(
+        "chat_message",
+        thread,
+        _said,
+        '"role": "assistant"',
+        "Thread not found",
+        makes_unknown=True,
+    ),
+    SocketRow("stop", thread, _thread, "generation_stopped", "generation_stopped"),
 ]
