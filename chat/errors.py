@@ -147,6 +147,12 @@ class WorkflowFailed(ApplicationError):
     default_message = "The workflow failed"
 
 
+class CompletionFailed(ApplicationError):
+    """The job of a completion has failed by itself: no provider is to blame."""
+
+    default_message = "The completion failed"
+
+
 class RunCancelled(Conflict):
     """Somebody has cancelled the run that was to answer."""
 

@@ -3,7 +3,7 @@
 A thread of its own, with its own connection: a busy engine does not delay a heartbeat.
 Only the database's clock decides. In every process one thread does, in turn: renew the
 heartbeat, end cancels that nobody obeyed, settle the jobs of lost workers, ring again
-for jobs that nobody claimed, look after the file store.
+for jobs that nobody claimed, look after the file store and what is kept for a while.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from jobs import dispatch, settlement
+from jobs import dispatch, retention, settlement
 from jobs.executor import CANCELLED_BY_USER, describe_loss
 from jobs.log_writer import writer
 from jobs.models import Command, Job, Status, Worker
@@ -98,7 +98,8 @@ class Liveness(threading.Thread):
         now = time.monotonic()
         self._due["renew"] = now + RENEW_S
         # Not among the first queries of a process: its start is being waited for.
-        self._due["files"] = self._due["repair"] = now + FILES_S
+        for name in ("files", "repair", "overdue"):
+            self._due[name] = now + FILES_S
         while not self._stopping.wait(TICK_S):
             self._safely(self._tick)
         self._safely(Worker.objects.filter(pk=self._worker_id).delete)
@@ -121,6 +122,7 @@ class Liveness(threading.Thread):
             return
         self._every("files", FILES_S, upkeep.sweep)
         self._every("repair", REPAIR_S, upkeep.repair)
+        self._every("overdue", FILES_S, retention.delete_overdue)
         if not self._is_any_live():
             return
         self._every("cancels", TICK_S, self._end_ignored_cancels)

@@ -49,6 +49,10 @@ ALLOWED_FROM: dict[str, tuple[str, ...]] = {
 }
 
 
+SHORT_LIVED = "resumable_completion"
+"""The type of jobs that go an hour after their end: see ``jobs.retention``."""
+
+
 class Worker(models.Model):
     """A process that runs jobs. Alive while its heartbeat is younger than 10 s."""
 
@@ -117,6 +121,12 @@ class Job(models.Model):
                 condition=models.Q(
                     status__in=["scheduled", "running", "paused", "suspended"]
                 ),
+            ),
+            # Word for word what ``jobs.retention`` looks for.
+            models.Index(
+                fields=["finished_at"],
+                name="job_short_lived",
+                condition=models.Q(job_type=SHORT_LIVED),
             ),
         ]
 

@@ -20,6 +20,7 @@ from nodetool_site.lib.api_schema import (
     array_of,
     describe_views,
     errors,
+    header,
     object_of,
     optional,
     query,
@@ -53,6 +54,7 @@ REQUEST = object_of(
         "model": optional(TEXT),
         "provider": optional(TEXT),
         "stream": optional(FLAG),
+        "resumable": optional(FLAG),
         "stream_options": optional(object_of({}, {"include_usage": FLAG})),
         "temperature": optional(NUMBER),
         "top_p": optional(NUMBER),
@@ -125,6 +127,7 @@ EMBEDDINGS = object_of(
         "usage": object_of({"prompt_tokens": WHOLE, "total_tokens": WHOLE}),
     }
 )
+DELETED = object_of({"id": TEXT, "object": TEXT, "deleted": FLAG})
 MODEL = object_of({"id": TEXT, "object": TEXT, "created": WHOLE, "owned_by": TEXT})
 
 
@@ -151,6 +154,7 @@ VIEWS: dict[str, Json] = {
     },
     "views.ChatCompletions": {
         "post": extend_schema(
+            parameters=[header("X-Resumable", "`1` is `resumable: true`.")],
             request={"application/json": REQUEST},
             responses={
                 (200, "application/json"): COMPLETION,
@@ -158,6 +162,18 @@ VIEWS: dict[str, Json] = {
                 **_failures(404, 409, 413, 415, 500, 502, 504),
             },
         )
+    },
+    "resumable_views.CompletionEvents": {
+        "get": extend_schema(
+            parameters=[header("Last-Event-ID", "Events above this number.")],
+            responses={
+                (200, "text/event-stream"): TEXT,
+                **_failures(404, 409, 500, 502, 504),
+            },
+        )
+    },
+    "resumable_views.CompletionDetail": {
+        "delete": extend_schema(responses={200: DELETED, **_failures(404)}),
     },
     "views.ModelCollection": {
         "get": extend_schema(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from chat.openai_api.generation import Call, Generation, Head
+from chat.openai_api.generation import Generation, Head
 from chat.openai_api.legacy import use_old_form
 from chat.openai_api.schemas import (
     AnswerChoice,
@@ -16,6 +16,7 @@ from chat.openai_api.schemas import (
 )
 from chat.openai_api.schemas import Call as CallDocument
 from workflows.providers.base import ProviderError
+from workflows.providers.calls import Call
 from workflows.providers.messages import Chunk, FinishReason, ToolCallDelta
 
 MAX_CHARACTERS = 16 * 1024**2

@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from chat import providers
-from chat.openai_api.views import OpenAIView
+from chat.openai_api.base import OpenAIView
 from nodetool_site.lib.rendering import JSON_TYPE
 
 if TYPE_CHECKING:

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 
 from django.conf import settings
 
-from chat.openai_api.generation import Call, Generation, Item
+from chat.openai_api.generation import Generation, Item
 from nodetool_site.lib import sse
 from nodetool_site.lib.errors import Unauthorized, Unavailable
 from nodetool_site.lib.lifecycle import stopping
 from storage.identity import Identity
 from storage.leases import leases
 from workflows.providers.base import ProviderError
+from workflows.providers.calls import Call
 from workflows.providers.messages import Chunk
 
 GRACE_S = 20.0

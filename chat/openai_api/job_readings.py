@@ -6,17 +6,19 @@ from typing import TypeAlias
 
 import msgspec
 
-from chat.errors import RunCancelled, WorkflowFailed
+from chat.errors import CompletionFailed, RunCancelled, WorkflowFailed
 from chat.narration import Narration
 from jobs.models import TERMINAL, Status
 from nodetool_site.lib.errors import ApplicationError
 from storage.rendering import has_references, render_json
 from workflows.engine.graph import Graph
+from workflows.nodes.chat_completion import Details
 from workflows.providers.messages import Chunk, Usage
 
 Said: TypeAlias = tuple[int, Chunk | None]
 """What the choice of a number says next; None is its end."""
 
+_CHUNK = b'"type":"chunk"'
 _JOB_UPDATE = b'"type":"job_update"'
 _OUTPUT_UPDATE = b'"type":"output_update"'
 
@@ -31,7 +33,16 @@ class JobEnd(msgspec.Struct):
     usage: dict[str, int] | None = None
 
 
+class _Piece(msgspec.Struct):
+    type: str
+    content: str = ""
+    done: bool = False
+    thinking: bool = False
+    content_metadata: Details = Details()
+
+
 _decode = msgspec.json.Decoder(JobEnd).decode
+_decode_piece = msgspec.json.Decoder(_Piece).decode
 
 
 def read_end(line: bytes, failure: type[ApplicationError]) -> JobEnd | None:
@@ -84,3 +95,38 @@ class WorkflowReading:
             ),
         )
         return [*((0, chunk) for chunk in (*self._narration.end(), last)), (0, None)]
+
+
+class ProviderReading:
+    """The log of a job that asks a provider's model: see the node ``Completion``."""
+
+    async def read(self, line: bytes) -> list[Said]:
+        """Return what the next event of the log says.
+
+        Raises:
+            ProviderError: what the provider has failed with.
+            CompletionFailed: the job has failed by itself.
+            RunCancelled: it was cancelled.
+        """
+        if _CHUNK in line:
+            return _said(_decode_piece(line))
+        read_end(line, CompletionFailed)
+        return []
+
+
+def _said(piece: _Piece) -> list[Said]:
+    details = piece.content_metadata
+    if details.failure is not None:
+        raise details.failure.error()
+    chunk = Chunk(
+        text="" if piece.thinking else piece.content,
+        reasoning=piece.content if piece.thinking else "",
+        tool_calls=details.tool_calls,
+        logprobs=details.logprobs,
+        finish_reason=details.finish_reason,
+        usage=details.usage,
+    )
+    said: list[Said] = [(details.choice, chunk)]
+    if piece.done:
+        said.append((details.choice, None))
+    return said

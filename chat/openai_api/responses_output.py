@@ -14,7 +14,6 @@ import msgspec
 
 from chat.openai_api.answers import MAX_CHARACTERS
 from chat.openai_api.errors import describe
-from chat.openai_api.generation import Call
 from chat.openai_api.responses_schemas import (
     FunctionCallItem,
     IncompleteDetails,
@@ -31,6 +30,7 @@ from chat.openai_api.responses_schemas import (
     ResponseUsage,
 )
 from workflows.providers.base import ProviderError
+from workflows.providers.calls import Call
 from workflows.providers.messages import Chunk, FinishReason, ToolCallDelta, Usage
 
 

@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Iterable
 
 from chat.openai_api.event_stream import EventStream
-from chat.openai_api.generation import Call, Generation
+from chat.openai_api.generation import Generation
 from chat.openai_api.responses_output import Event, ResponseOutput
 from chat.openai_api.responses_schemas import ResponseDocument
 from chat.openai_api.schemas import encode
 from nodetool_site.lib import sse
 from storage.identity import Identity
+from workflows.providers.calls import Call
 from workflows.providers.messages import Chunk
 
 

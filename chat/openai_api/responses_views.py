@@ -10,7 +10,8 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
-from chat.openai_api.views import OpenAIView, generation_of
+from chat.openai_api.base import OpenAIView
+from chat.openai_api.views import generation_of
 from nodetool_site.lib import sse
 from nodetool_site.lib.api import json_response
 

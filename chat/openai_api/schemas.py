@@ -128,6 +128,14 @@ class ChatCompletion(Emitted, kw_only=True):
     system_fingerprint: None = None
 
 
+class DeletedCompletion(Emitted, kw_only=True):
+    """The answer to who has stopped a completion."""
+
+    id: str
+    object: Literal["chat.completion.deleted"] = "chat.completion.deleted"
+    deleted: bool = True
+
+
 class Model(Emitted, kw_only=True):
     """A model in a list."""
 

@@ -13,40 +13,38 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from chat import providers
-from chat.openai_api.errors import error_response
+from chat.openai_api.base import OpenAIView
+from chat.openai_api.resumable_views import start_stream
 from jobs.api.base import base_url_of
 from nodetool_site.lib import sse
-from nodetool_site.lib.api import AsyncAPIView, json_response
+from nodetool_site.lib.api import json_response
 from workflows.providers.messages import ChatRequest
 
 if TYPE_CHECKING:
+    from chat.openai_api.completion_jobs import NewCompletion
     from chat.openai_api.generation import Generation, Head
     from chat.openai_api.requests import Completion
+    from chat.workflow_models import WorkflowModel
     from storage.identity import Identity
-
-
-class OpenAIView(AsyncAPIView):
-    """A view whose errors have OpenAI's form."""
-
-    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
-        """Return the answer for any exception."""
-        response = error_response(exc, data=getattr(self.request, "_full_data", None))
-        if response.status_code == 405:
-            response["Allow"] = ", ".join(self.allowed_methods)
-        return response
 
 
 class ChatCompletions(OpenAIView):
     """An answer of a model, whole or as a stream."""
 
     async def post(self, request: Request) -> HttpResponseBase:
-        """Ask the model. Who leaves ends the call to the provider."""
+        """Ask the model. Who leaves ends the call, unless it is to be resumed."""
         # Here, because most servers never speak to a model.
+        from chat.openai_api.completion_jobs import wants_resumable
         from chat.openai_api.generation import Head
         from chat.openai_api.requests import read_completion
 
-        wanted = read_completion(cast("dict[str, Any]", request.data))
+        body = cast("dict[str, Any]", request.data)
+        wanted = read_completion(body)
         identity = cast("Identity", request.user)
+        header = request.META.get("HTTP_X_RESUMABLE", "")
+        if wants_resumable(body, header, is_stream=wanted.is_stream):
+            new = await _job_of(request, wanted, identity)
+            return await start_stream(request, new)
         generation = await generation_of(request, wanted, identity)
         head = Head(f"chatcmpl-{secrets.token_hex(16)}", int(time.time()), wanted.model)
         if wanted.is_stream:
@@ -91,49 +89,61 @@ class ModelDetail(OpenAIView):
 async def generation_of(
     request: Request, wanted: Completion, identity: Identity
 ) -> Generation:
-    """Return what answers a request: calls of a model, or the run of a workflow."""
-    if providers.is_workflow(wanted.model, wanted.provider):
-        return await _run_of(request, wanted, identity)
-    return await _calls_of(request, wanted, identity)
+    """Return what answers a request: calls of a model, or the run of a workflow.
 
-
-async def _calls_of(
-    request: Request, wanted: Completion, identity: Identity
-) -> Generation:
-    """Return the calls of the model that a request names."""
+    It goes with whoever waits for it.
+    """
     # As in ``ChatCompletions.post``.
     from chat.openai_api.generation import Generation
-    from chat.openai_api.messages import load_messages
+    from chat.openai_api.workflow_runs import run_workflow
 
-    found = await providers.find(
-        identity.user_id, wanted.model, provider=wanted.provider
-    )
-    messages = await load_messages(
-        wanted.messages, identity.user_id, request.get_host()
-    )
-    call = msgspec.structs.replace(wanted.request, model=found.model, messages=messages)
+    if providers.is_workflow(wanted.model, wanted.provider):
+        workflow, params = await _workflow_of(wanted, identity)
+        base_url, owner_id = base_url_of(request), identity.user_id
+        answer = run_workflow(workflow, params, owner_id=owner_id, base_url=base_url)
+        return Generation([answer], ChatRequest(model=wanted.model, messages=()))
+    found, call = await _call_of(request, wanted, identity)
     provider = found.access.connect()
     answers = [provider.stream(call) for _ in range(wanted.choices)]
     return Generation(answers, call)
 
 
-async def _run_of(
+async def _job_of(
     request: Request, wanted: Completion, identity: Identity
-) -> Generation:
-    """Return the run of the workflow that a request names, as a model's call."""
+) -> NewCompletion:
+    """Return an answer that is a job."""
     # As in ``ChatCompletions.post``.
-    from chat.openai_api.generation import Generation
-    from chat.openai_api.workflow_runs import read_params, run_workflow
+    from chat.openai_api.completion_jobs import of_provider, of_workflow
+
+    if providers.is_workflow(wanted.model, wanted.provider):
+        return of_workflow(wanted, *await _workflow_of(wanted, identity))
+    return of_provider(wanted, *await _call_of(request, wanted, identity))
+
+
+async def _call_of(
+    request: Request, wanted: Completion, identity: Identity
+) -> tuple[providers.Found, ChatRequest]:
+    """Return where a request goes, and what is asked there."""
+    # As in ``ChatCompletions.post``.
+    from chat.openai_api.messages import load_messages
+
+    owner_id = identity.user_id
+    found = await providers.find(owner_id, wanted.model, provider=wanted.provider)
+    messages = await load_messages(wanted.messages, owner_id, request.get_host())
+    call = msgspec.structs.replace(wanted.request, model=found.model, messages=messages)
+    return found, call
+
+
+async def _workflow_of(
+    wanted: Completion, identity: Identity
+) -> tuple[WorkflowModel, dict[str, Any]]:
+    """Return the workflow that a request names, and the parameters of its run."""
+    # As in ``ChatCompletions.post``.
+    from chat.openai_api.workflow_runs import read_params
     from chat.workflow_models import find_workflow
 
     workflow = await find_workflow(identity.user_id, wanted.model)
-    answer = run_workflow(
-        workflow,
-        read_params(workflow, wanted),
-        owner_id=identity.user_id,
-        base_url=base_url_of(request),
-    )
-    return Generation([answer], ChatRequest(model=wanted.model, messages=()))
+    return workflow, read_params(workflow, wanted)
 
 
 async def _stream(

@@ -8,14 +8,9 @@ from typing import Any
 from jobs.api.base import UNKNOWN
 from jobs.errors import InvalidTransition, JobNotFound
 from jobs.log_writer import writer
+from jobs.retention import delete_rows
 from jobs.services import JobState, read_state
-from storage.services import FileRef, delete_files, delete_values_of_job
-
-_STATEMENTS = (
-    "DELETE FROM jobs_command WHERE job_id = %s",
-    "DELETE FROM jobs_eventbatch WHERE job_id = %s",
-    "DELETE FROM jobs_job WHERE id = %s",
-)
+from storage.services import FileRef, delete_files
 
 
 async def delete_job(owner_id: str, job_id: str) -> None:
@@ -31,9 +26,7 @@ async def delete_job(owner_id: str, job_id: str) -> None:
         # A terminal state is final, so nothing can come between the look and the end.
         state = read_state(cursor, owner_id, job_id)
         if state is not None and state.is_terminal:
-            for statement in _STATEMENTS:
-                cursor.execute(statement, (job_id,))
-            files[:] = delete_values_of_job(owner_id, job_id)
+            files[:] = delete_rows(cursor, owner_id, job_id)
         return state
 
     state = await writer.request(statements, job_id=job_id)

@@ -22,6 +22,7 @@ _RUN = re.compile(r"(?:/api)?/workflows/[^/]+/run(?:/stream)?")
 _STEER = re.compile(r"/api/jobs/[^/]+/(?:cancel|pause|resume|input|end-input)")
 _JOBS = ("/api/jobs/", "/api/jobs")
 _OPENAI_PREFIX = "/v1/"
+_COMPLETIONS = "/v1/chat/completions/"
 _READS_BY_POST = ("/api/workflows/validate", "/api/assets/download")
 
 _NOTHING: tuple[str, ...] = ()
@@ -62,6 +63,8 @@ def for_request(method: str, path: str) -> tuple[str, ...]:
         return _ADMIN
     if path.startswith(_JOBS):
         return _FOLLOWS if reads else _STEERS if _STEER.fullmatch(path) else _WRITE
+    if reads and path.startswith(_COMPLETIONS):
+        return _FOLLOWS
     if reads or path in _READS_BY_POST:
         return _READ
     is_run = _RUN.fullmatch(path) or path.startswith(_OPENAI_PREFIX)

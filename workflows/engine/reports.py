@@ -48,7 +48,9 @@ class Reports:
         self, actor: Actor, context: NodeContext, properties: dict[str, Any]
     ) -> None:
         self.running[actor] = context
-        self._tell(actor, "running", properties=properties)
+        # Those of the server's own nodes are nobody's to see, and may be large.
+        shown_properties = None if actor.plan.cls.hidden else properties
+        self._tell(actor, "running", properties=shown_properties)
 
     def succeed(self, actor: Actor, values: dict[str, Any]) -> None:
         self.running.pop(actor).closed = True

@@ -5,7 +5,7 @@ without a credential 401.
 """
 
 from tests.authorisation.model import Caller, Params, Row
-from tests.authorisation.objects import public_workflow, thread, workflow
+from tests.authorisation.objects import canary, public_workflow, thread, workflow
 
 ASKED = {
     "model": "fake/echo",
@@ -51,6 +51,15 @@ def ask_workflow(made: Params) -> dict[str, object]:
     return {**ASKED, "model": made["model_id"]}
 
 
+async def resumable(owner: Caller) -> Params:
+    """A completion that has ended and can be read again."""
+    messages = [{"role": "user", "content": canary(owner.id)}]
+    body = {**ASKED, "messages": messages, "stream": True, "resumable": True}
+    answer = await owner.request("POST", "/v1/chat/completions", body)
+    return {"completion_id": answer.headers["x-completion-id"]}
+
+
+NO_COMPLETION = {"completion_id": "chatcmpl-00000000000000000000000000000000"}
 NO_MODEL = {"model_id": "workflow:00000000000000000000000000000000"}
 ROWS = [
     Row("GET", "api/threads", of=thread, other=200),
@@ -84,6 +93,20 @@ ROWS = [
         body={"model": "fake/echo", "input": "hi", "stream": True},
         is_stream=True,
         **FOR_ALL,
+    ),
+    Row(
+        "GET",
+        "v1/chat/completions/<completion_id>/stream",
+        of=resumable,
+        is_stream=True,
+        unlike=NO_COMPLETION,
+    ),
+    Row(
+        "DELETE",
+        "v1/chat/completions/<completion_id>",
+        of=resumable,
+        shows=False,
+        unlike=NO_COMPLETION,
     ),
     Row("GET", "v1/models", **FOR_ALL),
     Row("GET", "v1/models/<model_id>", of=fake_model, **FOR_ALL),

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.openai_api.stops import StopCutter
+from workflows.providers.stops import StopCutter
 
 LETTERS = st.text("ab.", max_size=30)
 
