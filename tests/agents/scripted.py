@@ -14,6 +14,7 @@ from workflows.providers.messages import (
     Chunk,
     EmbeddingRequest,
     Message,
+    Moderation,
     TextPart,
 )
 
@@ -60,6 +61,9 @@ class Played:
         return await self._fake.embed(
             msgspec.structs.replace(request, model="embedding")
         )
+
+    async def moderate(self, text: str, model: str) -> Moderation:
+        return Moderation("bad" in text, {"violence": False}, {"violence": 0.25})
 
 
 class Answers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
@@ -35,6 +36,8 @@ MAX_CALLS = 16
 # bounds above would multiply with every level.
 MAX_CALLS_OF_RUN = 1_000
 BETWEEN_ROUNDS = "\n\n"
+# What a provider has sent at once is told without a wait; other jobs have their turn.
+CHUNKS_AT_ONCE = 64
 
 
 class AgentError(Exception):
@@ -152,10 +155,13 @@ class AgentLoop:
         A text that follows one of an earlier round stands apart from it.
         """
         chunks = ask(self._reached.provider, request, answer)
-        gap = BETWEEN_ROUNDS if self._text else ""
+        gap, count = BETWEEN_ROUNDS if self._text else "", 0
         try:
             async with aclosing(chunks):
                 async for chunk in chunks:
+                    count += 1
+                    if count % CHUNKS_AT_ONCE == 0:
+                        await asyncio.sleep(0)
                     if chunk.reasoning:
                         yield Piece(chunk.reasoning, is_thinking=True)
                     if chunk.text:

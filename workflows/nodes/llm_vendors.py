@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from workflows.agents.answers import Answer, whole_answer
 from workflows.engine.context import NodeContext
@@ -13,6 +13,9 @@ from workflows.nodes import registry
 from workflows.nodes.llm import instructed, question, request_to
 from workflows.nodes.structured import choice, no_asset
 from workflows.providers.messages import Message
+
+if TYPE_CHECKING:
+    from workflows.providers.base import Moderator
 
 Prompt = Annotated[str, Meta(description="What the model shall do.")]
 Picture = Annotated[ImageRef, Meta(description="The picture.")]
@@ -191,6 +194,45 @@ class OpenAIWebSearch(Node):
             extras={"web_search_options": {}},
         )
         return answer.text
+
+
+ModerationModel = Literal[
+    "omni-moderation-latest",
+    "omni-moderation-2024-09-26",
+    "text-moderation-latest",
+    "text-moderation-stable",
+]
+
+
+@registry.register("openai.text.Moderation")
+class OpenAIModeration(Node):
+    """Tells whether a text breaks OpenAI's rules for content, and which of them."""
+
+    outputs = {
+        "flagged": "bool",
+        "categories": "dict[str, bool]",
+        "category_scores": "dict[str, float]",
+    }
+    expose_as_tool = True
+    required_settings = ("OPENAI_API_KEY",)
+
+    input: Annotated[str, Meta(description="The text.")] = ""
+    model: Annotated[
+        ModerationModel,
+        choice(ModerationModel, "nodetool.nodes.openai.text.ModerationModel"),
+    ] = "omni-moderation-latest"
+
+    async def process(self, context: NodeContext) -> dict[str, Any]:
+        if not self.input:
+            raise ValueError("The text is empty: there is nothing to judge")
+        reached = await context.models.find(self.model, "openai")
+        judge = cast("Moderator", reached.provider)
+        found = await judge.moderate(self.input, reached.model)
+        return {
+            "flagged": found.flagged,
+            "categories": found.categories,
+            "category_scores": found.category_scores,
+        }
 
 
 GroundedModel = Literal["gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.0-flash"]

@@ -51,6 +51,12 @@ def small_embedding_model() -> Any:
     return _default({**model, "id": "text-embedding-3-small", **dimensions})
 
 
+def gemma_for_vectors() -> Any:
+    """Return a field whose default is Ollama's small model for vectors."""
+    model = {"type": "language_model", "provider": "ollama", "id": "embeddinggemma"}
+    return _default({**model, "name": "", **_TASK_MODEL})
+
+
 def no_hugging_face_model() -> Any:
     """Return a field whose default is no model of the Hugging Face hub."""
     return _default(

@@ -11,6 +11,7 @@ from workflows.providers.messages import (
     EmbeddingRequest,
     Embeddings,
     ModelInfo,
+    Moderation,
 )
 
 if TYPE_CHECKING:
@@ -174,6 +175,18 @@ class EmbeddingProvider(Protocol):
         Raises:
             ProviderError: the vendor refuses, breaks, is silent, makes no sense or has
                 no such models.
+        """
+        ...
+
+
+class Moderator(Protocol):
+    """A vendor that judges texts."""
+
+    async def moderate(self, text: str, model: str) -> Moderation:
+        """Return what a model for that thinks of a text.
+
+        Raises:
+            ProviderError: the vendor refuses, breaks, is silent or makes no sense.
         """
         ...
 

@@ -209,6 +209,14 @@ class Embeddings(msgspec.Struct, frozen=True):
     usage: Usage
 
 
+class Moderation(msgspec.Struct, frozen=True):
+    """What a vendor thinks of a text: the categories it may fall under, each 0 to 1."""
+
+    flagged: bool
+    categories: dict[str, bool] = {}
+    category_scores: dict[str, float] = {}
+
+
 class ModelInfo(msgspec.Struct, frozen=True):
     """A model that a provider offers. ``created``: Unix seconds, 0 if unknown.
 

@@ -24,6 +24,7 @@ from workflows.providers.messages import (
     FilePart,
     ImagePart,
     ModelInfo,
+    Moderation,
     NamedTool,
     TextPart,
 )
@@ -81,6 +82,10 @@ class _EmbeddingUsage(msgspec.Struct):
 class _EmbeddingList(msgspec.Struct):
     data: list[_Embedding]
     usage: _EmbeddingUsage | None = None
+
+
+class _ModerationList(msgspec.Struct):
+    results: list[Moderation]
 
 
 class Dialect(NamedTuple):
@@ -188,6 +193,23 @@ class OpenAIProvider(EmbeddingAdapter):
             raise msgspec.ValidationError("the vectors are not numbered from 0")
         tokens = found.usage.prompt_tokens if found.usage else None
         return VectorBatch([entry.embedding for entry in entries], tokens)
+
+    async def moderate(self, text: str, model: str) -> Moderation:
+        """Return what a model of OpenAI's for that thinks of a text.
+
+        Raises:
+            ProviderError: it is refused, breaks, is silent or makes no sense.
+        """
+        document = await self.client.document(
+            self.to,
+            "/moderations",
+            body={"model": model, "input": text},
+            headers=self.headers(),
+        )
+        try:
+            return msgspec.convert(document, _ModerationList).results[0]
+        except (msgspec.ValidationError, IndexError) as error:
+            raise failures.invalid_json(self.to) from error
 
     async def models(self) -> list[ModelInfo]:
         """Return the models that the server lists.

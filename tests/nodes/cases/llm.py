@@ -239,6 +239,43 @@ EMBEDDING_CASES = [
     Case(node_type="mistral.embeddings.Embedding", keys=["mistral"], error=NO_TEXT),
     fails("openai.text.Embedding", "chunk_size must be 1 or more", chunk_size=0),
 ]
+CATS = "Cats sleep all day. Cats sleep all day long!"
+STARS = "Stars burn far away. Stars burn far away tonight."
+DOCUMENT = reference(f"{CATS} {STARS}".encode(), "document/plain")
+VECTORS = {"type": "language_model", "provider": "played", "id": "e"}
+SPLIT_CASES = [
+    Case(
+        node_type="nodetool.document.SplitDocument",
+        data={"embed_model": VECTORS, "document": DOCUMENT, "threshold": 60},
+        expect={
+            "text": [CATS, STARS],
+            "source_id": [DOCUMENT["uri"]] * 2,
+            "start_index": [0, len(CATS) + 1],
+        },
+    ),
+    Case(
+        node_type="nodetool.document.SplitDocument",
+        data={
+            "embed_model": VECTORS,
+            "document": reference(b"  One sentence", "document/plain"),
+        },
+        expect={
+            "text": ["One sentence"],
+            "source_id": [reference(b"  One sentence", "document/plain")["uri"]],
+            "start_index": [2],
+        },
+    ),
+    fails(
+        "nodetool.document.SplitDocument",
+        "There is no document: connect one, or choose one",
+        embed_model=VECTORS,
+    ),
+    fails(
+        "nodetool.document.SplitDocument",
+        "The document is no text in UTF-8",
+        document=reference(b"\xff", "document/pdf"),
+    ),
+]
 IMAGE = reference(b"png")
 NO_IMAGE = "There is no image: connect one, or choose one"
 VENDOR_CASES = [
@@ -274,6 +311,22 @@ VENDOR_CASES = [
         keys=["openai"],
         data={"query": "News?"},
         expect={"output": ["News?"]},
+    ),
+    Case(
+        node_type="openai.text.Moderation",
+        keys=["openai"],
+        data={"input": "bad"},
+        expect={
+            "flagged": [True],
+            "categories": [{"violence": False}],
+            "category_scores": [{"violence": 0.25}],
+        },
+    ),
+    fails("openai.text.Moderation", NO_KEY, input="bad"),
+    fails(
+        "openai.text.Moderation",
+        "The text is empty: there is nothing to judge",
+        model="text-moderation-latest",
     ),
     fails("openai.text.WebSearch", NO_KEY, query="News?"),
     Case(
@@ -428,6 +481,7 @@ DRAWN_CASES = [
 CASES = [
     *RESEARCH_CASES,
     *DRAWN_CASES,
+    *SPLIT_CASES,
     *AGENT_CASES,
     *STRUCTURED_CASES,
     *LIST_CASES,

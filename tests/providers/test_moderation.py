@@ -1,0 +1,34 @@
+"""Judging a text, which only OpenAI does."""
+
+import json
+
+import pytest
+
+from tests.providers.calling import KEY, provider
+from tests.providers.vendor import vendor, whole
+from workflows.providers.base import ProviderError
+from workflows.providers.messages import Moderation
+
+JUDGED = {"flagged": True, "categories": {"hate": True}, "category_scores": {"hate": 1}}
+
+
+def answer(*results):
+    return whole(json.dumps({"id": "m", "results": results}).encode())
+
+
+async def test_a_text_is_judged():
+    async with vendor(answer({**JUDGED, "more": 1})) as served:
+        found = await provider("openai", served.url).moderate("bad", "omni")
+
+    assert found == Moderation(True, {"hate": True}, {"hate": 1.0})
+    (request,) = served.requests
+    assert request.path == "/moderations"
+    assert request.body == {"model": "omni", "input": "bad"}
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("results", [[], [{"flagged": "yes"}]])
+async def test_f12_a_judgement_that_makes_no_sense_is_an_error(results):
+    async with vendor(answer(*results)) as served:
+        with pytest.raises(ProviderError, match="JSON that is not understood"):
+            await provider("openai", served.url).moderate("bad", "omni")
