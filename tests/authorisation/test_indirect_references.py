@@ -343,3 +343,32 @@ async def test_z04_a_run_is_given_secrets_of_its_owner_alone(world, bob):
     assert his == {"got": "none", "length": len("none")}
     echo = {"params": {"prompt": hers["got"]}, "graph": graphs.hello()}
     assert HERS not in str(await must(bob, "POST", path, echo))
+
+
+async def test_z04_a_workflow_inside_his_is_his_or_public(world, bob):
+    """As a node of his graph, and as a tool of his agent."""
+    alice = world.people["alice"]
+    fields = {"run_mode": "tool", "tool_name": "hers", "graph": graphs.hello()}
+    private = request_body("private", **fields)
+    hers = await must(alice, "POST", "/api/workflows", private)
+    model = {"type": "language_model", "provider": "fake", "id": "fake/echo"}
+    tools = [{"type": "tool_name", "name": "hers"}]
+    kind = "nodetool.workflows.workflow_node.Workflow"
+    inside = graphs.node("in", kind, workflow_id=hers["id"])
+    agent = graphs.node(
+        "in", "nodetool.agents.Agent", model=model, prompt="Hi", tools=tools
+    )
+    own = await world.make(workflow, "bob")
+    path = f"/api/workflows/{own['workflow_id']}/run"
+
+    for node, reason in (
+        (inside, f"There is no workflow '{hers['id']}'"),
+        (agent, "There is no tool 'hers'"),
+    ):
+        body = {"params": {}, "graph": {"nodes": [node], "edges": []}}
+        answer = await bob.request("POST", path, body)
+
+        assert answer.status == 500
+        assert reason in answer.json["error"]
+        events = await must(bob, "GET", f"/api/jobs/{answer.json['job_id']}/events")
+        assert HERS not in str(events)

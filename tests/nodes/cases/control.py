@@ -17,7 +17,19 @@ def piece(content, *, done=False):
     }
 
 
+SUBWORKFLOW_CASES = [
+    Case(
+        node_type="nodetool.workflows.workflow_node.Workflow",
+        data={"workflow_id": "none"},
+        error="There is no workflow 'none'",
+    ),
+    Case(
+        node_type="nodetool.workflows.workflow_node.Workflow",
+        error="No workflow is chosen: give its id as workflow_id",
+    ),
+]
 CASES = [
+    *SUBWORKFLOW_CASES,
     Case(
         node_type="nodetool.control.If",
         constants={"condition": True},
