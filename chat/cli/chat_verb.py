@@ -3,10 +3,12 @@
 import sys
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandParser
 
 from chat.cli.local import LocalPartner
 from chat.cli.terminal import Talk
+from chat.cli.threads import ThreadPartner
 from chat.documents import MessageFields
 from storage.management.nouns import Verb, add_user_option, names
 
@@ -20,6 +22,8 @@ class ChatVerb(Verb):
 
     def add_options(self, parser: CommandParser) -> None:
         add_user_option(parser)
+        parser.add_argument("--api-url", metavar="URL", help="ask a running server")
+        parser.add_argument("--token", default=settings.SERVER_AUTH_TOKEN)
         parser.add_argument("-m", "--model", metavar="ID", help="else DEFAULT_MODEL")
         parser.add_argument(
             "-p", "--provider", metavar="NAME", help="demand this provider"
@@ -45,7 +49,7 @@ class ChatVerb(Verb):
             workflow_id=options["workflow"],
             tools=list(options["tools"]) or None,
         )
-        partner = LocalPartner(options["user_id"], said, options["thread"])
+        partner = _partner(said, **options)
         with Talk(partner, {"/threads": lambda _: _shown_threads(partner)}) as talk:
             if options["message"] is not None:
                 talk.once(options["message"])
@@ -55,7 +59,17 @@ class ChatVerb(Verb):
             sys.stderr.write(f"To go on with it: --thread {partner.thread_id}\n")
 
 
-def _shown_threads(partner: LocalPartner) -> str:
+def _partner(said: MessageFields, **options: Any) -> ThreadPartner:
+    url, thread_id = options["api_url"], options["thread"]
+    if not url:
+        return LocalPartner(options["user_id"], said, thread_id)
+    # Here, because aiohttp takes its time and the database needs none.
+    from chat.cli.remote import RemotePartner
+
+    return RemotePartner(url, options["token"], said, thread_id)
+
+
+def _shown_threads(partner: ThreadPartner) -> str:
     """Return the newest threads, a line each; the one at hand has a star."""
     lines = [
         f"{'*' if thread['id'] == partner.thread_id else ' '} {thread['id']}  "

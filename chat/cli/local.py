@@ -10,6 +10,7 @@ import msgspec
 from django.core.management.base import CommandError
 from rest_framework.exceptions import APIException
 
+from chat.cli.threads import no_thread, title_of
 from chat.documents import MessageFields, thread_document
 from chat.errors import ThreadNotFound
 from chat.reads import list_threads, read_thread
@@ -26,8 +27,6 @@ from storage.models import User
 from workflows.errors import UnknownOwner, WorkflowNotFound
 
 Json = dict[str, Any]
-
-TITLE_LENGTH = 60
 
 
 class LocalPartner:
@@ -76,8 +75,8 @@ class LocalPartner:
 
     async def _start(self, text: str) -> Turn:
         if self.thread_id is None:
-            title = text.partition("\n")[0][:TITLE_LENGTH]
-            self.thread_id = (await db(create_thread, self._user_id, title)).pk
+            thread = await db(create_thread, self._user_id, title_of(text))
+            self.thread_id = thread.pk
         message = msgspec.structs.replace(self._said, content=text)
         try:
             return await start_turn(self._user_id, TurnRequest(message, self.thread_id))
@@ -105,8 +104,7 @@ def _check_thread(user_id: str, thread_id: str) -> None:
     try:
         read_thread(user_id, thread_id)
     except ThreadNotFound as error:
-        cure = "without --thread, /threads lists yours"
-        raise CommandError(f"Thread {thread_id} not found; {cure}") from error
+        raise no_thread(thread_id) from error
 
 
 class _Said:

@@ -1,16 +1,10 @@
 """``nodetool chat-client`` against a running server, as its users start it."""
 
 import json
-import os
-import pty
-import signal
-import subprocess
-from contextlib import suppress
 
 import pytest
 
-from tests.end_to_end.processes import wait_until
-from tests.end_to_end.server import nodetool_argv
+from tests.end_to_end.terminal import Terminal
 
 
 @pytest.fixture
@@ -60,62 +54,15 @@ def test_provider_is_demanded(client):
     assert (done.code, done.out) == (0, "x\n")
 
 
-@pytest.mark.embedded
-def test_interrupt_ends_the_answer_then_the_program(new_embedded_server):
-    """On a real terminal."""
-    server = new_embedded_server()
-    terminal = Terminal(server, "--model", "fake/scripted")
-    try:
+def test_interrupt_ends_the_answer_then_the_program(server):
+    url = ("--server-url", server.base_url)
+    with Terminal(server, "chat-client", *url, "--model", "fake/scripted") as terminal:
         terminal.type(json.dumps({"text": "slow words " * 20, "delay_s": 0.3}))
         terminal.wait_for("\nslow words")
-        os.kill(terminal.pid, signal.SIGINT)
+        terminal.interrupt()
         terminal.wait_for("(stopped)")
         terminal.type('{"text": "still here"}')
         terminal.wait_for("\nstill here")
-        os.kill(terminal.pid, signal.SIGINT)
+        terminal.interrupt()
 
         assert terminal.process.wait(10) == 130
-    finally:
-        terminal.close()
-
-
-class Terminal:
-    """The client with a pseudo-terminal for its standard streams."""
-
-    def __init__(self, server, *words):
-        self.main, child = pty.openpty()
-        argv = ("chat-client", "--server-url", server.base_url, *words)
-        self.process = subprocess.Popen(
-            nodetool_argv(*argv),
-            env={**server.env, "TERM": "dumb"},
-            cwd=server.folder,
-            stdin=child,
-            stdout=child,
-            stderr=child,
-            start_new_session=True,
-        )
-        os.close(child)
-        os.set_blocking(self.main, False)
-        self.seen = ""
-        self.wait_for("> ")
-
-    @property
-    def pid(self):
-        return self.process.pid
-
-    def type(self, line):
-        self.seen = ""
-        os.write(self.main, f"{line}\n".encode())
-
-    def wait_for(self, text):
-        wait_until(lambda: text in self._read(), what=f"{text!r}", timeout_s=30)
-
-    def _read(self):
-        with suppress(OSError):  # nothing to read, or nobody writes any more
-            self.seen += os.read(self.main, 65_536).decode().replace("\r\n", "\n")
-        return self.seen
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        os.close(self.main)

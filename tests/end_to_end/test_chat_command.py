@@ -1,24 +1,84 @@
-"""``nodetool chat`` beside a running server: one database, one conversation."""
+"""``nodetool chat`` beside a running server, and through it: one conversation."""
 
 import json
 
-THREADS = "/api/threads/"
+import pytest
+
+from tests.end_to_end.terminal import Terminal
+
+SCRIPT = json.dumps([{"text": "first"}, {"text": "second"}])
+SAID = [
+    *(("user", SCRIPT), ("assistant", "first")),
+    *(("user", "go on"), ("assistant", "second")),
+]
 
 
-async def test_what_is_said_on_a_command_line_is_kept_for_all(server, api):
-    script = json.dumps([{"text": "first"}, {"text": "second"}])
-    chat = ("chat", "--model", "fake/scripted")
+@pytest.fixture(params=["database", "server"])
+def chat(request, server):
+    """Runs the command on the database, or asks the server."""
+    through = ("--api-url", server.base_url) if request.param == "server" else ()
 
-    first = server.cli(*chat, "--message", script)
-    listed = (await api.get(f"{THREADS}?limit=1000")).json["threads"]
-    (thread,) = [found for found in listed if found["title"] == script[:60]]
-    second = server.cli(*chat, "--thread", thread["id"], "--message", "go on")
+    def run(*words, stdin=""):
+        return server.cli("chat", *through, *words, stdin=stdin)
 
-    assert (first.code, first.out, first.err) == (0, "first\n", "")
-    assert (second.code, second.out, second.err) == (0, "second\n", "")
-    path = f"/api/messages/?thread_id={thread['id']}"
+    return run
+
+
+async def said_in(api, thread_id):
+    path = f"/api/messages/?thread_id={thread_id}"
     messages = (await api.get(path)).json["messages"]
-    assert [(message["role"], message["content"]) for message in messages] == [
-        *(("user", script), ("assistant", "first")),
-        *(("user", "go on"), ("assistant", "second")),
-    ]
+    return [(message["role"], message["content"]) for message in messages]
+
+
+async def test_what_is_said_is_kept_and_gone_on_with(chat, api):
+    first = chat("--model", "fake/scripted", stdin=f"{SCRIPT}\n/threads\n")
+    answer, thread, *_ = first.out.splitlines()
+    star, thread_id, *_ = thread.split()
+    words = ("--thread", thread_id, "--message", "go on")
+    second = chat("--model", "fake/scripted", *words)
+
+    assert (first.code, first.err, answer, star) == (0, "", "first", "*")
+    assert thread.endswith(SCRIPT[:60])
+    assert (second.code, second.out, second.err) == (0, "second\n", "")
+    assert await said_in(api, thread_id) == SAID
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [(("--model", "gpt-4o"), "OPENAI_API_KEY"), (("--thread", "nope"), "Thread nope")],
+)
+def test_failure_through_a_server_is_one_line(server, words, says):
+    through = ("--api-url", server.base_url)
+    done = server.cli("chat", *through, *words, "--message", "x")
+
+    assert (done.code, done.out) == (1, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith("❌ ")
+    assert says in line
+
+
+def test_a_workflow_answers(chat):
+    done = chat("--workflow", "hello", "--message", "Ada")
+
+    assert (done.code, done.out, done.err) == (0, "Hello, Ada\n", "")
+
+
+async def test_interrupt_ends_the_turn_on_the_server(server, api):
+    script = json.dumps({"text": "slow words " * 20, "delay_s": 0.3})
+    words = ("--api-url", server.base_url, "--model", "fake/scripted")
+
+    with Terminal(server, "chat", *words) as terminal:
+        terminal.type(script)
+        terminal.wait_for("\nslow words")
+        terminal.interrupt()
+        terminal.wait_for("(stopped)")
+        terminal.type("/threads")
+        terminal.wait_for(script[:60])
+        _, _, line = terminal.seen.partition("* ")
+        terminal.type("/quit")
+        assert terminal.process.wait(10) == 0
+
+    ((_, said), (role, answer)) = await said_in(api, line.split()[0])
+    assert (said, role) == (script, "assistant")
+    assert answer.startswith("slow words")
+    assert len(answer) < 100
