@@ -1,5 +1,6 @@
 """An agent that calls a workflow as a tool says and costs the same on every surface."""
 
+import asyncio
 import json
 from typing import Any, NamedTuple
 
@@ -92,6 +93,32 @@ async def over_completion_stream(api, agent_id: str) -> Said:
     return Said(text, _counts(usage))
 
 
+async def over_chat(api, agent_id: str) -> Said:
+    frames = await chat(api, {"workflow_id": agent_id})
+    (end,) = [each for each in frames if each["type"] == "job_update"][-1:]
+    assert frames[-1]["content"] == end["result"]["text"]
+    return Said(frames[-1]["content"], end["usage"])
+
+
+async def chat(api, fields: dict[str, Any]) -> list[dict[str, Any]]:
+    """Say the prompt on /chat; return what comes, up to the final message."""
+    frames: list[dict[str, Any]] = []
+    async with api.session.ws_connect(f"{api.base_url}/chat") as socket:
+        await socket.send_json({"role": "user", "content": PROMPT, **fields})
+        async with asyncio.timeout(30):
+            while not is_final(frames):
+                frames.append(await socket.receive_json())
+    return frames
+
+
+def is_final(frames: list[dict[str, Any]]) -> bool:
+    """Whether the last frame is the message behind the chunk that is the last one."""
+    if len(frames) < 2:
+        return False
+    before, last = frames[-2:]
+    return bool(last["type"] == "message" and before.get("done"))
+
+
 def _counts(usage: dict[str, Any]) -> dict[str, int]:
     """Without the details, which a job does not tell."""
     return {name: value for name, value in usage.items() if isinstance(value, int)}
@@ -100,7 +127,14 @@ def _counts(usage: dict[str, Any]) -> dict[str, int]:
 async def test_an_agent_with_a_workflow_as_tool_is_the_same_on_every_surface(
     api, agent_id
 ):
-    ways = (over_rest, over_sse, over_socket, over_completion, over_completion_stream)
+    ways = (
+        over_rest,
+        over_sse,
+        over_socket,
+        over_completion,
+        over_completion_stream,
+        over_chat,
+    )
 
     said = {way.__name__: await way(api, agent_id) for way in ways}
 
@@ -108,3 +142,15 @@ async def test_an_agent_with_a_workflow_as_tool_is_the_same_on_every_surface(
     assert first.text == TEXT
     assert first.usage["total_tokens"] > first.usage["completion_tokens"] > 0
     assert said == dict.fromkeys(said, first)
+
+
+async def test_a_turn_of_a_conversation_uses_the_same_tool(api, agent_id):
+    frames = await chat(api, {"model": "fake/scripted", "tools": ["own_adder"]})
+
+    kinds = [each["type"] for each in frames if each["type"] != "chunk"]
+    assert kinds == ["tool_call_update", "message", "message", "message"]
+    asked, result, final = [each for each in frames if each["type"] == "message"]
+    assert asked["tool_calls"][0]["result"] == {"sum": 5}
+    assert (result["role"], result["content"]) == ("tool", '{"sum":5}')
+    chunks = [each["content"] for each in frames if each["type"] == "chunk"]
+    assert "".join(chunks) == final["content"] == TEXT
