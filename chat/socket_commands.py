@@ -78,14 +78,14 @@ async def client_tools_manifest(session: ChatSession, message: Message) -> None:
 async def tool_result(session: ChatSession, message: Message) -> None:
     """Hand a turn what a tool of the client has come to; nobody's is passed over.
 
-    ``job_id`` may name the turn's job, where this socket is not told of it.
+    ``job_id`` may name the turn's job, where this socket is not told of it, and
+    ``thread_id`` the thread, where two of them ask for the same.
     """
     call_id = message.get("tool_call_id")
     if not isinstance(call_id, str):
         raise CommandError("invalid_message", message="tool_call_id must be a string")
-    job_id = next((v.job_id for v in session.turns if v.asks(call_id)), None)
-    job_id = job_id or check_job_id(message.get("job_id"))
-    if not job_id:
+    job_id = check_job_id(message.get("job_id")) or _asker(session, message, call_id)
+    if job_id is None:
         return
     error = message.get("error")
     answer = {
@@ -112,6 +112,13 @@ def turn_request(
     except InvalidMessage as error:
         raise InvalidJobRequest(error.message) from error
     return TurnRequest(message, thread_id, session.client_tools)
+
+
+def _asker(session: ChatSession, message: Message, call_id: str) -> str | None:
+    """The job of the turn that has called a tool of this socket's client."""
+    asking = [view for view in session.turns if view.asks(call_id)]
+    named = [view for view in asking if view.thread_id == message.get("thread_id")]
+    return next((view.job_id for view in named or asking), None)
 
 
 def _text(data: Message, name: str) -> str | None:

@@ -129,9 +129,7 @@ async def start_turn(owner_id: str, request: TurnRequest) -> Turn:
         await db(_withdraw, job_id, message_id)
         raise
     if not await db(_is_open, job_id):
-        # Somebody else's message came before there was a job to cancel.
-        await _cancel(owner_id, job_id)
-        raise TurnReplaced
+        await _leave_to_others(owner_id, job_id)
     return Turn(thread.pk, message_id, job_id, request.is_for_workflow)
 
 
@@ -190,6 +188,18 @@ async def _end(owner_id: str, job_id: str) -> None:
     if not state.is_terminal and not await wait_for_end(owner_id, state, END_S):
         raise Unavailable("The turn before this one does not end")
     await settle(job_id)
+
+
+async def _leave_to_others(owner_id: str, job_id: str) -> None:
+    """End a job whose turn is not open, unless it was settled at its end.
+
+    Raises:
+        TurnReplaced: another message came before there was a job to cancel.
+    """
+    state = await get_state(owner_id, job_id)
+    if state is not None and not state.is_terminal:
+        await _cancel(owner_id, job_id)
+        raise TurnReplaced
 
 
 async def _cancel(owner_id: str, job_id: str) -> None:

@@ -423,3 +423,95 @@ async def test_scopes_count(me, settings):
 
     assert "scope 'run'" in refused["error"]
     assert "scope 'run'" in other["error"]
+
+
+# --- tools of the client
+
+TOOL = {"name": "where", "description": "Where the user is.", "parameters": {}}
+MANIFEST = {"type": "client_tools_manifest", "tools": [TOOL]}
+ASKS = json.dumps(
+    [{"tool_calls": [{"name": "where", "arguments": {"exact": True}}]}, {"text": "Oh."}]
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ({"result": {"city": "Rome"}, "ok": True}, "Rome"),
+        ({"result": None, "ok": False, "error": "GPS is off"}, "GPS is off"),
+    ],
+)
+async def test_a_tool_of_the_client_is_called_and_its_answer_told(
+    me, chat, answer, told
+):
+    async with chat:
+        chat.send(MANIFEST)
+        chat.send(said(ASKS, "fake/scripted"))
+        frames = await until(chat, "tool_call")
+        call = frames[-1]
+        assert (call["name"], call["args"]) == ("where", {"exact": True})
+        chat.send({"type": "tool_result", "tool_call_id": "nobody's", "result": 1})
+        result = {"type": "tool_result", "tool_call_id": call["tool_call_id"]}
+        chat.send({**result, **answer})
+        frames += await until(chat, "message", content="Oh.")
+
+    assert kinds(frames) == [
+        "tool_call_update",
+        "tool_call",
+        "message",
+        "message",
+        "chunk",
+        "done",
+        "message",
+    ]
+    asked, result, final = (f for f in frames if f["type"] == "message")
+    assert asked["tool_calls"][0]["name"] == "where"
+    assert (result["role"], result["tool_call_id"]) == ("tool", call["tool_call_id"])
+    assert told in result["content"]
+    thread_id = final["thread_id"]
+    assert {frame["thread_id"] for frame in frames} == {thread_id}
+    stored = (await me.get(f"/api/messages?thread_id={thread_id}")).json["messages"]
+    assert stored[1:] == [asked, result, final]
+
+
+async def test_another_socket_answers_for_the_client_by_the_job(me, ws):
+    async with ws, Socket(path="/ws") as other:
+        ws.send(MANIFEST)
+        message = said(ASKS, "fake/scripted")
+        ws.send(command("chat_message", **message, thread_id="t1"))
+        frames = await until(ws, "tool_call")
+        result = {"type": "tool_result", "result": "here"}
+        result["tool_call_id"] = frames[-1]["tool_call_id"]
+        other.send({**result, "job_id": frames[0]["job_id"]})
+        frames += await until(ws, "message", content="Oh.")
+
+    assert "here" in (await contents(me, "t1"))[2][1]
+
+
+@pytest.mark.parametrize(
+    "tools", [None, "all", [{}], [{"name": 1}], [TOOL] * 129, [{"name": "x" * 2**20}]]
+)
+async def test_a_manifest_of_the_wrong_shape_changes_nothing(chat, tools):
+    async with chat:
+        chat.send(MANIFEST)
+        chat.send({"type": "client_tools_manifest", "tools": tools})
+        refused = await chat.receive()
+        chat.send(said(ASKS, "fake/scripted"))
+        await until(chat, "tool_call")
+
+    assert refused["error"] == "invalid_message"
+
+
+async def test_the_calls_of_two_threads_are_told_apart(chat):
+    async with chat:
+        chat.send(MANIFEST)
+        asked = {}
+        for thread_id in ("t1", "t2"):
+            chat.send(said(ASKS, "fake/scripted", thread_id=thread_id))
+            asked[thread_id] = (await until(chat, "tool_call"))[-1]
+        for thread_id in ("t2", "t1"):
+            call = asked[thread_id]["tool_call_id"]
+            result = {"type": "tool_result", "tool_call_id": call, "result": 1}
+            chat.send({**result, "thread_id": thread_id})
+            last = (await until(chat, "message", content="Oh."))[-1]
+            assert last["thread_id"] == thread_id

@@ -7,7 +7,7 @@ import pytest
 
 from chat import services, settlement, turns
 from chat.documents import MessageFields, read_message
-from chat.errors import ContentRequired, InvalidTurn, ThreadNotFound
+from chat.errors import ContentRequired, InvalidTurn, ThreadNotFound, TurnReplaced
 from chat.models import Message, OpenTurn, Thread
 from chat.turns import TurnRequest, start_turn, stop_turn
 from jobs import endings, feed
@@ -170,6 +170,48 @@ async def test_of_messages_at_once_all_are_stored_and_the_last_is_answered(owner
     assert said[-2][0] == "user"
     live = Job.objects.filter(owner_id=owner_id).live()
     assert not await db(live.exists)
+
+
+async def test_a_turn_that_is_settled_at_once_was_not_replaced(owner_id, monkeypatch):
+    create = turns.create_job
+
+    async def create_and_wait(owner, job):
+        state = await create(owner, job)
+        await until_settled(job.job_id)
+        return state
+
+    monkeypatch.setattr(turns, "create_job", create_and_wait)
+
+    turn = await start_turn(owner_id, request("hi"))
+
+    assert len(await said_in(turn.thread_id)) == 2
+
+
+async def test_a_turn_whose_place_was_taken_before_it_had_a_job_is_ended(
+    owner_id, monkeypatch
+):
+    create = turns.create_job
+    others = []
+
+    async def create_late(owner, job):
+        if not others:
+            others.append(job.job_id)
+            await start_turn(owner_id, request("bye", "t1", "fake/echo"))
+        return await create(owner, job)
+
+    monkeypatch.setattr(turns, "create_job", create_late)
+    with pytest.raises(TurnReplaced):
+        await start_turn(owner_id, request(SLOW, "t1"))
+
+    monkeypatch.undo()
+    async with asyncio.timeout(10):
+        live = Job.objects.filter(owner_id=owner_id).live()
+        while await db(live.exists):  # noqa: ASYNC110 - no event tells of a row
+            await asyncio.sleep(0.01)
+    assert (await get_state(owner_id, others[0])).status == "cancelled"
+    await settlement.settle_thread("t1")
+    said = await said_in("t1")
+    assert said == [("user", SLOW), ("user", "bye"), ("assistant", "bye")]
 
 
 async def test_stopping_keeps_what_was_said(owner_id):
