@@ -78,6 +78,10 @@ class Catalogs:
         catalog = self._asked(access)
         return catalog.is_known and model in catalog.ids
 
+    def known(self, access: Access) -> list[ModelInfo]:
+        """Return what is known of a provider's models, without waiting for more."""
+        return self._asked(access).models
+
     def _asked(self, access: Access) -> Catalog:
         """Return what is remembered; ask anew where that is too old."""
         secret = hashlib.sha256((access.api_key or "").encode()).hexdigest()

@@ -157,6 +157,13 @@ async def list_models_of(owner_id: str, provider: str) -> list[ModelInfo]:
     return lists[provider].models if provider in lists else []
 
 
+def context_tokens(found: Found) -> int | None:
+    """Return how much a model can be given, if its provider has told so before."""
+    ids = (found.model, f"{found.access.spec.id}/{found.model}")
+    models = catalogs().known(found.access)
+    return next((each.context_tokens for each in models if each.id in ids), None)
+
+
 async def list_models(owner_id: str) -> dict[str, Catalog]:
     """Return what the caller's providers offer; the default one comes first."""
     keys = await _keys(owner_id, _KEY_NAMES)

@@ -50,7 +50,12 @@ class RunModels:
         access = found.access
         if access.api_key:
             self._on_key(access.api_key)
-        return ReachedModel(access.connect(), access.spec.id, found.model)
+        return ReachedModel(
+            access.connect(),
+            access.spec.id,
+            found.model,
+            context_tokens=providers.context_tokens(found),
+        )
 
     async def image(self, value: Mapping[str, Any]) -> ImagePart:
         """Return a picture, which is the owner's or on the web.

@@ -220,7 +220,7 @@ async def _job(
         "message_id": message_id,
         "model": message.model or settings.DEFAULT_MODEL,
         "provider": message.provider or "",
-        "tools": message.tools or [],
+        "tools": settings.SERVER_TOOLS if message.tools is None else message.tools,
         "client_tools": request.client_tools,
     }
     graph = {"nodes": [{"id": "chat", "type": NODE_TYPE, "data": data}], "edges": []}

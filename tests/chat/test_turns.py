@@ -396,3 +396,27 @@ async def test_a_job_cancelled_before_it_was_claimed_is_settled(owner_id, monkey
     await cancel_job(owner_id, "waiting")
 
     assert told == ["waiting"]
+
+
+@pytest.mark.parametrize(
+    ("named", "answer"),
+    [
+        (None, "5"),
+        ([], "Error: There is no tool 'lib_math_Add'. There are: none"),
+    ],
+)
+async def test_the_servers_tools_are_for_turns_that_name_none(
+    owner_id, settings, named, answer
+):
+    settings.SERVER_TOOLS = ("lib.math.Add",)
+    call = {"name": "lib_math_Add", "arguments": {"a": 2, "b": 3}}
+    script = json.dumps([{"tool_calls": [call]}, {"text": "done"}])
+
+    turn = await start_turn(owner_id, request(script, tools=named))
+
+    assert await end(turn, owner_id) == "completed"
+    assert (await said_in(turn.thread_id))[1:] == [
+        ("assistant", ""),
+        ("tool", answer),
+        ("assistant", "done"),
+    ]
