@@ -214,7 +214,24 @@ class Page:
         """Type ``text`` in the place of what a field holds."""
         await self.click(selector)
         await self.run(f"document.querySelector({json.dumps(selector)}).select()")
+        await self.type(text)
+
+    async def type(self, text: str) -> None:
+        """Type where the focus is."""
         await self._call("Input.insertText", text=text)
+
+    async def press(self, key: str, *, shift: bool = False) -> None:
+        """Press and release a key that has a name, such as ``Enter``."""
+        text = "\r" if key == "Enter" else ""
+        for kind in ("keyDown", "keyUp"):
+            await self._call(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                code=key,
+                text=text if kind == "keyDown" else "",
+                modifiers=8 if shift else 0,
+            )
 
     async def look(self, *, width: int, height: int, scheme: str = "light") -> None:
         """Have a size and the system's theme."""

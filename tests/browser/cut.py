@@ -6,11 +6,15 @@ from contextlib import asynccontextmanager
 
 
 class Road:
-    """Forwards bytes both ways; while ``is_closed`` nobody gets through."""
+    """Forwards bytes both ways; while ``is_closed`` nobody gets through.
+
+    While ``is_one_way`` what the server answers is lost.
+    """
 
     def __init__(self, target_port: int) -> None:
         self.port = 0
         self.is_closed = False
+        self.is_one_way = False
         self.journeys = 0
         self._target_port = target_port
         self._writers: set[asyncio.StreamWriter] = set()
@@ -22,7 +26,7 @@ class Road:
             writer.transport.abort()
 
     def mend(self) -> None:
-        self.is_closed = False
+        self.is_closed = self.is_one_way = False
 
     async def carry(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -36,20 +40,30 @@ class Road:
         )
         self._writers |= {writer, far_writer}
         try:
-            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+            await asyncio.gather(
+                self._copy(reader, far_writer),
+                self._copy(far_reader, writer, is_back=True),
+            )
         finally:
             self._writers -= {writer, far_writer}
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except ConnectionError:
-        pass
-    finally:
-        writer.close()
+    async def _copy(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        is_back: bool = False,
+    ) -> None:
+        try:
+            while data := await reader.read(65536):
+                if is_back and self.is_one_way:
+                    continue
+                writer.write(data)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.browser.chat_page import ChatPage, script
 from tests.browser.conftest import TOKEN
 from tests.browser.run_page import RunPage
 
@@ -77,6 +78,59 @@ async def test_every_control_has_a_name(page):
     assert bars == ["Progress of the run"]
     await page.click("#cancel")
     await page.wait_for_status("cancelled")
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+async def test_no_message_is_wider_than_the_screen(server, window, width):
+    chat = ChatPage(window, server.base_url)
+    await window.look(width=width, height=740)
+    await chat.open()
+    await chat.say("x" * 400, to="fake/echo")
+    await chat.wait_for_end()
+    await chat.click("#chat-rename")
+    await window.fill("#chat-new-title", "y" * 200)
+    await chat.click("#chat-rename-dialog [value=yes]")
+    await chat.wait_for_text("yyy", "#chat-threads")
+
+    assert await chat.run("document.documentElement.scrollWidth") == width
+
+
+async def test_every_control_and_landmark_of_the_chat_has_a_name(server, window):
+    chat = ChatPage(window, server.base_url)
+    await chat.open()
+    await chat.say(script("Hello. " * 20, delay_s=0.1))
+    await chat.wait_for_answer("Hello")
+
+    tree = await window.accessibility_tree()
+
+    controls = [node for node in tree if node["role"] in CONTROLS]
+    named = {node["name"] for node in controls}
+    assert {"Runs", "Chat", "Message", "Model or workflow", "Stop"} <= named
+    assert [c for c in controls if not c["name"]] == []
+    marks = sorted(n["name"] for n in tree if n["role"] == "navigation")
+    assert marks == ["Conversations", "Views"]
+    assert "Messages" in {n["name"] for n in tree if n["role"] == "list"}
+    await chat.click("#chat-stop")
+    await chat.wait_for_end()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_chat_is_readable_in_both_themes(server, window, scheme):
+    chat = ChatPage(window, server.base_url)
+    await window.look(width=1200, height=900, scheme=scheme)
+    await chat.open()
+    for selector in ("#chat-how", "#chat-empty code", "#chat-new"):
+        assert await window.contrast(selector) >= 4.5, selector
+    await chat.say(script("So.", reasoning="Hm.", error={"status": 400, "after": 3}))
+    await chat.wait_for_end()
+    await window.run("document.querySelector('.thinking').open = true")
+
+    for selector in (
+        *(".message.user pre", ".message .author", ".message > pre"),
+        *(".thinking summary", ".thinking pre", ".message .problem"),
+        *("#chat-send", "#chat-delete", "#chat-model", ".views a[aria-current]"),
+    ):
+        assert await window.contrast(selector) >= 4.5, selector
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -11,6 +11,8 @@ from django.test import Client
 
 pytestmark = pytest.mark.urls("jobs.page_urls")
 
+SCRIPTS = ("jobs/page.js", "chat/chat.js")
+
 
 def test_page_is_there():
     assert Client().get("/").status_code == 200
@@ -37,11 +39,12 @@ def test_page_has_nothing_inline_and_all_its_files():
 
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", text)
     assert re.findall(r"<script(.*?)>(.*?)</script>", text) == [
-        (' type="module" src="/static/jobs/page.js"', "")
+        (f' type="module" src="/static/{name}"', "") for name in SCRIPTS
     ]
     files = re.findall(rf'"{settings.STATIC_URL}(.*?)"', text)
     assert sorted(files) == [
-        *("jobs/page.js", "nodetool_site/icon.svg", "nodetool_site/site.css")
+        *("chat/chat.js", "jobs/page.js"),
+        *("nodetool_site/icon.svg", "nodetool_site/site.css"),
     ]
     assert all(find(name) for name in files)
 
@@ -56,9 +59,9 @@ def _scripts(name: str) -> dict[str, str]:
 
 
 def test_scripts_write_text_alone():
-    scripts = _scripts("jobs/page.js")
+    scripts = {name: text for one in SCRIPTS for name, text in _scripts(one).items()}
 
-    assert {"jobs/page.js", "nodetool_site/dom.js"} <= scripts.keys()
+    assert {"chat/messages.js", "nodetool_site/dom.js"} <= scripts.keys()
     for name, script in scripts.items():
         for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write"):
             assert word not in script, name

@@ -4,7 +4,7 @@
 // the last event it has seen; whatever becomes of the page or of the connection, it asks
 // for the rest. Everything is written as text: nothing a workflow says becomes markup.
 
-import { $, GrowingText, make, oncePerFrame, show, textElement } from "../nodetool_site/dom.js";
+import { $, GrowingText, make, oncePerFrame, show, valueElement } from "../nodetool_site/dom.js";
 import { get, newId, SignInNeeded } from "../nodetool_site/server.js";
 import { addView, attempt, connect, go } from "../nodetool_site/shell.js";
 
@@ -442,33 +442,13 @@ function drawOutputs() {
     }
     for (const value of output.waiting) {
       if (value instanceof GrowingText) value.draw();
-      output.body.append(elementOf(value));
+      output.body.append(value instanceof GrowingText ? value.element : valueElement(value));
     }
     output.waiting = [];
     output.open?.draw();
     while (output.body.childElementCount > MAX_VALUES) output.body.firstElementChild.remove();
     const isCut = !output.open && output.count > MAX_VALUES;
     output.title.textContent = isCut ? `${name} (the newest ${MAX_VALUES} of ${output.count})` : name;
-  }
-}
-
-function elementOf(value) {
-  if (value instanceof GrowingText) return value.element;
-  if (typeof value === "string") return textElement(value);
-  const uri = typeof value?.uri === "string" ? safeAddress(value.uri) : null;
-  if (uri && value.type === "image") return make("img", { src: uri, alt: "Image", loading: "lazy" });
-  if (uri) return make("a", { href: uri, textContent: `Open the ${value.type ?? "file"}`, target: "_blank", rel: "noopener" });
-  return textElement(JSON.stringify(value, null, 2) ?? "null", "");
-}
-
-/** This server's files, and images that came along; nothing else is loaded or linked. */
-function safeAddress(text) {
-  if (text.startsWith("data:image/")) return text;
-  try {
-    const url = new URL(text, location.href);
-    return url.origin === location.origin ? url.href : null;
-  } catch {
-    return null;
   }
 }
 

@@ -61,3 +61,23 @@ export function textElement(text, className) {
   whole.draw();
   return whole.element;
 }
+
+/** The element of any value that a node or a model has made. */
+export function valueElement(value) {
+  if (typeof value === "string") return textElement(value);
+  const uri = typeof value?.uri === "string" ? safeAddress(value.uri) : null;
+  if (uri && value.type === "image") return make("img", { src: uri, alt: "Image", loading: "lazy" });
+  if (uri) return make("a", { href: uri, textContent: `Open the ${value.type ?? "file"}`, target: "_blank", rel: "noopener" });
+  return textElement(JSON.stringify(value, null, 2) ?? "null", "");
+}
+
+/** This server's files, and images that came along; nothing else is loaded or linked. */
+function safeAddress(text) {
+  if (text.startsWith("data:image/")) return text;
+  try {
+    const url = new URL(text, location.href);
+    return url.origin === location.origin ? url.href : null;
+  } catch {
+    return null;
+  }
+}

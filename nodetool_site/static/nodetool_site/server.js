@@ -15,15 +15,36 @@ export const token = {
 /** The server knows no user of this tab. */
 export class SignInNeeded extends Error {}
 
-/** Ask a REST path; `body` is sent as JSON. Throws with the server's words. */
+/** There is no way to the server at the moment, or it is not ready. */
+export class Unreachable extends Error {}
+
+/** The server has said no, in its own words; `status` is HTTP's. */
+export class Refused extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Ask a REST path; `body` is sent as JSON. Throws SignInNeeded, Unreachable or Refused. */
 export async function ask(method, path, body) {
   const headers = token.get() ? { Authorization: `Bearer ${token.get()}` } : {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  const response = await fetch(path, { method, headers, body: JSON.stringify(body) });
-  if (response.status === 401) throw new SignInNeeded();
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.detail ?? answer.error?.message ?? response.statusText);
+  const { status, statusText, ok, answer } = await fetchJson(path, { method, headers, body: JSON.stringify(body) });
+  if (status === 401) throw new SignInNeeded();
+  if (status === 503) throw new Unreachable(answer.detail ?? statusText);
+  if (!ok) throw new Refused(answer.detail ?? statusText, status);
   return answer;
+}
+
+async function fetchJson(path, options) {
+  try {
+    const response = await fetch(path, options);
+    const { status, statusText, ok } = response;
+    return { status, statusText, ok, answer: await response.json() };
+  } catch (error) {
+    throw new Unreachable(`The server cannot be reached: ${error.message}`);
+  }
 }
 
 export const get = (path) => ask("GET", path);
@@ -68,6 +89,12 @@ export class Connection {
   close() {
     this.rest();
     this.#forget();
+  }
+
+  /** Leave a connection of which the other end has not what is needed, and try another. */
+  again() {
+    this.#forget();
+    this.#later();
   }
 
   send(command, data) {
@@ -125,8 +152,7 @@ export class Connection {
     if (!this.#isWanted || !this.isOpen) return;
     const silence = Date.now() - this.#heard;
     if (silence > 2 * QUIET_MS) {
-      this.#forget();
-      this.#later();
+      this.again();
     } else if (silence > QUIET_MS) {
       this.send("ping", {});
     }

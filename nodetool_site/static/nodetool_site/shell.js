@@ -12,14 +12,20 @@ import { $, show } from "./dom.js";
 import { Connection, SignInNeeded, token } from "./server.js";
 
 const views = [];
+// The links to the views, by their names, with the address that each begins with.
+const links = new Map(
+  [...document.querySelectorAll("[data-leads-to]")].map((link) => [link.dataset.leadsTo, link]),
+);
+const homes = new Map([...links].map(([name, link]) => [name, link.getAttribute("href")]));
 let current = null;
 
 export function addView(view) {
   views.push(view);
 }
 
-/** Go to another address of the page. */
+/** Go to another address of the page. The link to the view that is left leads back to it. */
 export function go(query) {
+  links.get(current?.name)?.setAttribute("href", location.search || "?");
   history.pushState(null, "", query);
   attempt(route());
 }
@@ -56,11 +62,9 @@ async function route() {
   for (const part of document.querySelectorAll("[data-view]")) {
     part.hidden = part.dataset.view !== view.name;
   }
-  for (const link of document.querySelectorAll("[data-leads-to]")) {
-    const isHere = link.dataset.leadsTo === view.name;
-    if (isHere) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
-  }
+  for (const link of links.values()) link.removeAttribute("aria-current");
+  links.get(view.name).setAttribute("aria-current", "page");
+  links.get(view.name).setAttribute("href", homes.get(view.name));
   await view.open(address);
   $("sign-in").hidden = true;
 }
@@ -80,12 +84,11 @@ $("sign-in").onsubmit = (event) => {
   $("token").value = "";
   attempt(route());
 };
-for (const link of document.querySelectorAll("[data-leads-to]")) {
-  link.onclick = (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    if (link.dataset.leadsTo !== current.name) go(link.getAttribute("href"));
-  };
-}
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href^="?"]');
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  go(link.getAttribute("href"));
+});
 addEventListener("popstate", () => attempt(route()));
 addEventListener("DOMContentLoaded", () => attempt(route()));
