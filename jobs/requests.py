@@ -11,6 +11,7 @@ import msgspec
 from django.conf import settings
 
 from jobs.errors import InvalidJobRequest
+from jobs.models import SHORT_LIVED
 from storage.ids import new_id
 from workflows.engine.events import encode_value
 from workflows.engine.sanitize import sanitize
@@ -59,12 +60,15 @@ def parse_job_request(data: dict[str, Any]) -> JobRequest:
         raise InvalidJobRequest(
             f"execution_strategy must be one of {', '.join(sorted(STRATEGIES))}"
         )
+    job_type = _text(data, "job_type", "workflow")[:32] or "workflow"
+    if job_type == SHORT_LIVED:
+        raise InvalidJobRequest(f"job_type {SHORT_LIVED} is the server's own")
     return JobRequest(
         job_id=check_job_id(data.get("job_id")) or new_id(),
         workflow_id=workflow_id[:64],
         graph=graph,
         params=_mapping(data, "params") or {},
-        job_type=_text(data, "job_type", "workflow")[:32] or "workflow",
+        job_type=job_type,
         execution_strategy=strategy,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, cast
 
 from django.http import HttpResponse, StreamingHttpResponse
@@ -9,6 +10,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from chat.openai_api.base import OpenAIView
+from jobs.abandoned import cancel_soon
 from jobs.api.base import base_url_of
 from nodetool_site.lib import sse
 from nodetool_site.lib.api import json_response
@@ -38,7 +40,11 @@ class CompletionEvents(OpenAIView):
             base_url=base_url_of(request),
             after=_read_position(request.META.get("HTTP_LAST_EVENT_ID", "")),
         )
-        return await _begun(stream, completion.id)
+        try:
+            return await _begun(stream, completion.id)
+        except BaseException:
+            stream.close()
+            raise
 
 
 class CompletionDetail(OpenAIView):
@@ -56,7 +62,10 @@ class CompletionDetail(OpenAIView):
 
 
 async def start_stream(request: Request, new: NewCompletion) -> HttpResponseBase:
-    """Begin a completion; return its events."""
+    """Begin a completion; return its events.
+
+    Who leaves before there are any ends it.
+    """
     # As in ``CompletionEvents.get``.
     from chat.openai_api.completion_jobs import start
     from chat.openai_api.resumable import ResumableStream
@@ -65,20 +74,20 @@ async def start_stream(request: Request, new: NewCompletion) -> HttpResponseBase
     stream = ResumableStream(
         new.stored, identity=identity, base_url=base_url_of(request), is_new=True
     )
+    creation = asyncio.ensure_future(start(identity.user_id, new))
     try:
-        await start(identity.user_id, new)
-    except BaseException:
+        await asyncio.shield(creation)
+        return await _begun(stream, new.stored.id)
+    except BaseException as error:
         stream.close()
+        if isinstance(error, asyncio.CancelledError):
+            # Nobody has been told how to find it again.
+            cancel_soon(identity.user_id, new.stored.job_id, created=creation)
         raise
-    return await _begun(stream, new.stored.id)
 
 
 async def _begun(stream: ResumableStream, completion_id: str) -> HttpResponseBase:
-    try:
-        await stream.begin()
-    except BaseException:
-        stream.close()
-        raise
+    await stream.begin()
     return StreamingHttpResponse(
         stream,
         content_type=sse.CONTENT_TYPE,

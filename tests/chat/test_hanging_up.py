@@ -20,16 +20,22 @@ AT_ONCE = 20
 
 
 class Endless:
-    """Speaks for ever after ``silence_s``; counts its calls that are open."""
+    """Speaks for ever after ``silence_s``; counts its calls that are open.
 
-    def __init__(self, silence_s=0.0):
+    ``first`` comes before the silence.
+    """
+
+    def __init__(self, silence_s=0.0, first=""):
         self.silence_s = silence_s
+        self.first = first
         self.is_open = 0
         self.said = 0
 
     async def stream(self, request):
         self.is_open += 1
         try:
+            if self.first:
+                yield Chunk(text=self.first)
             await asyncio.sleep(self.silence_s)
             while True:
                 self.said += 1

@@ -10,7 +10,9 @@ import pytest
 from django.utils import timezone
 
 from jobs import retention
+from jobs.errors import InvalidJobRequest
 from jobs.models import SHORT_LIVED, EventBatch, Job
+from jobs.requests import parse_job_request
 from nodetool_site.lib.db import db
 from nodetool_site.lib.lifecycle import stopping
 from storage.models import Asset
@@ -404,11 +406,44 @@ async def test_z07_the_end_of_a_token_ends_its_reader(me, provide, monkeypatch):
         lease, on_end = opened[0]
         lease.is_over = True
         on_end()
-        rest = await exchange.rest()
+        async with asyncio.timeout(5):
+            rest = await exchange.rest()
 
     assert b"invalid_api_key" in rest
     assert provider.is_open
     await me.request("DELETE", f"{PATH}/{headers['x-completion-id']}")
+
+
+async def test_e11_who_leaves_before_the_first_event_ends_it(me, provide):
+    provider = provide(Endless(silence_s=60))
+
+    async with me.open("POST", PATH, asked("fake/x")) as exchange:
+        await provider.opened()
+        await exchange.hang_up()
+
+    await provider.closed()
+
+
+async def test_c02_a_job_that_is_deleted_under_its_reader_ends_the_stream(
+    me, provide, settings
+):
+    settings.KEEPALIVE_SECONDS = 1
+    provide(Endless(silence_s=60, first="tick "))
+
+    async with me.open("POST", PATH, asked("fake/x")) as exchange:
+        await exchange.piece()
+        await db(Job.objects.all().delete)
+        rest = await exchange.rest()
+
+    assert b"not stored any more" in rest
+    assert rest.endswith(b"data: [DONE]\n\n")
+
+
+async def test_clients_cannot_make_such_jobs_by_themselves(me):
+    body = {"params": {}, "graph": hello(), "job_type": SHORT_LIVED}
+
+    with pytest.raises(InvalidJobRequest, match="the server's own"):
+        parse_job_request(body)
 
 
 async def test_a_stop_string_ends_the_call(me, provide):

@@ -184,7 +184,7 @@ async def job_with(status):
 
 
 @pytest.mark.parametrize("is_stream", [False, True])
-async def test_who_leaves_cancels_the_run_within_two_seconds(me, is_stream):
+async def test_e11_who_leaves_cancels_the_run_within_two_seconds(me, is_stream):
     workflow_id = await db(save, slow())
     body = {"model": f"workflow:{workflow_id}", "messages": HI, "stream": is_stream}
 
@@ -199,7 +199,7 @@ async def test_who_leaves_cancels_the_run_within_two_seconds(me, is_stream):
     assert (cancelled.pk, cancelled.job_type) == (job.pk, "chat_completion")
 
 
-async def test_who_leaves_while_the_job_is_created_cancels_it(me, monkeypatch):
+async def test_e11_who_leaves_while_the_job_is_created_cancels_it(me, monkeypatch):
     workflow_id = await db(save, slow())
     asked, go_on = asyncio.Event(), asyncio.Event()
     create_job = services.create_job

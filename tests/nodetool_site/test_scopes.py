@@ -7,6 +7,7 @@ from nodetool_site.routing import SOCKETS
 
 JOB = "/api/jobs/abc"
 RUNS = [
+    ("DELETE", "/v1/chat/completions/chatcmpl-1"),
     ("POST", "/api/workflows/w/run"),
     ("POST", "/api/workflows/w/run/"),
     ("POST", "/workflows/w/run/stream/"),
@@ -25,6 +26,7 @@ FOLLOWS = [
     ("HEAD", JOB),
     ("GET", f"{JOB}/events"),
     ("GET", f"{JOB}/stream"),
+    ("GET", "/v1/chat/completions/chatcmpl-1/stream"),
 ]
 READS = [
     ("GET", "/api/workflows/"),
