@@ -29,6 +29,7 @@ async def test_texts_keep_their_roles_and_order():
         {"role": "agent_execution", "content": "planning"},
         {"role": "assistant", "content": "Hello"},
         {"role": "assistant", "content": None},
+        {"role": "assistant", "content": "", "tool_calls": [{"id": 1}, "x", {}]},
         {"role": "user", "content": {"a": 1}},
     )
 

@@ -1,19 +1,32 @@
 """The loop: what it yields, what it gives the model, where it stops."""
 
+import asyncio
+from contextlib import aclosing
+
 import pytest
 
-from tests.agents.scripted import Adder, Answers, Loop, Returns, script
+from tests.agents.scripted import Adder, Answers, Loop, Returns, said, script
 from workflows.agents import answers, tools
 from workflows.agents import loop as loop_module
 from workflows.agents.loop import (
     AgentError,
+    AgentLoop,
     Piece,
     RoundEnded,
     ToolEnded,
     ToolStarted,
 )
+from workflows.engine.context import ReachedModel
+from workflows.engine.usage import UsageTally
 from workflows.providers.base import ProviderError, error_for_status
-from workflows.providers.messages import Chunk, ToolCallDelta, Usage
+from workflows.providers.messages import (
+    ChatRequest,
+    Chunk,
+    Message,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
 
 ADD = {"name": "add", "arguments": {"a": 2, "b": 3}}
 
@@ -227,3 +240,63 @@ async def test_all_agents_of_a_run_share_a_bound_on_tools(monkeypatch):
     assert loop.usage.tool_calls == 1
     last = loop.of(ToolEnded)[1].outcome
     assert last.text == "Error: This run has called 1 tools already"
+
+
+async def test_tools_that_were_called_before_are_declared_but_may_not_be_called():
+    provider = Answers([Chunk(text="ok")])
+    earlier = Message("assistant", tool_calls=(ToolCall("c", "gone"),))
+    request = ChatRequest(
+        model="m",
+        messages=(
+            said("user", "?"),
+            earlier,
+            said("tool", "7", tool_call_id="c"),
+            said("user", "And now?"),
+        ),
+    )
+
+    loop = AgentLoop(provider.reached(), request, usage=UsageTally())
+    assert [piece async for piece in loop.run()] == [Piece("ok")]
+
+    (sent,) = provider.requests
+    assert [tool.name for tool in sent.tools] == ["gone"]
+    assert sent.tool_choice == "none"
+
+
+async def test_whoever_stops_listening_ends_the_call_of_the_model():
+    ended = asyncio.Event()
+
+    class Endless:
+        async def stream(self, request):
+            try:
+                while True:
+                    yield Chunk(text="word ")
+                    await asyncio.sleep(0)
+            finally:
+                ended.set()
+
+    request = ChatRequest(model="m", messages=(said("user", "?"),))
+    usage = UsageTally()
+    loop = AgentLoop(ReachedModel(Endless(), "v", "m"), request, usage=usage)
+    async with aclosing(loop.run()) as happenings:
+        assert await anext(happenings) == Piece("word ")
+
+    assert ended.is_set()
+    assert usage.document()["completion_tokens"] > 0
+
+
+async def test_a_burst_of_chunks_leaves_others_their_turn():
+    provider = Answers([Chunk(text="x")] * 1_000)
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(others())
+    await Loop("?", reached=provider.reached()).run()
+    other.cancel()
+
+    assert turns > 10

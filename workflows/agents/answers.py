@@ -7,8 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from workflows.agents.tools import MAX_ARGUMENTS
 from workflows.providers.base import ProviderError
 from workflows.providers.messages import (
     ChatRequest,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 RETRIES = 2
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 20.0
+MAX_CALLS = 64
 
 
 class Answer:
@@ -41,7 +41,7 @@ class Answer:
         self.has_begun = False
         self._request = request
         self._text: list[str] = []
-        self._calls: dict[int, ToolCall] = {}
+        self._calls: dict[int, _Call] = {}
         self._sources: dict[Source, None] = {}
         self._usage: Usage | None = None
         self._said = 0
@@ -53,8 +53,8 @@ class Answer:
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """The tools that the model wants called, in its order."""
-        return tuple(self._calls[index] for index in sorted(self._calls))
+        """The tools that the model wants called, in its order: at most 64."""
+        return tuple(self._calls[index].whole() for index in sorted(self._calls))
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -94,16 +94,34 @@ class Answer:
         return Message("assistant", content, tool_calls=self.tool_calls)
 
     def _add(self, delta: ToolCallDelta) -> None:
-        # A list of pieces for each call would only help with arguments of many MiB,
-        # and the providers' own bound on an answer is below that.
+        self._said += len(delta.arguments)
         call = self._calls.get(delta.index)
         if call is None:
+            if len(self._calls) >= MAX_CALLS:
+                return
             name = f"call_{len(self._request.messages)}_{delta.index}"
-            call = ToolCall(delta.id or name, delta.name, "")
-        self._calls[delta.index] = msgspec.structs.replace(
-            call, arguments=call.arguments + delta.arguments
-        )
-        self._said += len(delta.arguments)
+            call = self._calls[delta.index] = _Call(delta.id or name, delta.name)
+        call.add(delta.arguments)
+
+
+class _Call:
+    """A tool call that is being said; of too long arguments only the beginning."""
+
+    def __init__(self, call_id: str, name: str) -> None:
+        self._id = call_id
+        self._name = name
+        self._pieces: list[str] = []
+        self._room = MAX_ARGUMENTS + 1
+
+    def add(self, piece: str) -> None:
+        """Add the next piece of the arguments."""
+        if self._room > 0:
+            self._pieces.append(piece[: self._room])
+            self._room -= len(piece)
+
+    def whole(self) -> ToolCall:
+        """Return the call as far as it has been said."""
+        return ToolCall(self._id, self._name, "".join(self._pieces))
 
 
 async def ask(

@@ -37,12 +37,23 @@ async def read_conversation(
         if role not in ("system", "user", "assistant"):
             continue
         content = await _parts(message, read_part, is_last=message is stored[-1])
-        calls = message.get("tool_calls") or () if role == "assistant" else ()
+        calls = _calls_of(message) if role == "assistant" else []
         if not content and not calls:
             continue
         read.append(Message(role, content, tool_calls=tuple(map(_tool_call, calls))))
         read.extend(_result(call, results) for call in calls)
     return read
+
+
+def _calls_of(message: Json) -> list[Json]:
+    """Return the calls that can be told apart; a history may come from anywhere."""
+    calls = message.get("tool_calls")
+    return [
+        call
+        for call in (calls if isinstance(calls, list) else ())
+        if isinstance(call, dict)
+        and all(isinstance(call.get(key), str) and call[key] for key in ("id", "name"))
+    ]
 
 
 def _tool_call(call: Json) -> ToolCall:

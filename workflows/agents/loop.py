@@ -29,6 +29,7 @@ from workflows.providers.messages import (
     TextPart,
     ToolCall,
 )
+from workflows.providers.messages import Tool as GivenTool
 
 MAX_ROUNDS = 10
 MAX_CALLS = 16
@@ -138,13 +139,17 @@ class AgentLoop:
             context_tokens=self._reached.context_tokens,
             answer_tokens=request.max_tokens,
         )
-        if not self._tools:
+        tools = tuple(described(tool) for tool in self._tools.values())
+        # Some vendors take no conversation in which tools were called without any.
+        tools = tools or _tools_called_in(messages)
+        if not tools:
             return msgspec.structs.replace(request, messages=messages)
+        must_answer = is_last or not self._tools
         return msgspec.structs.replace(
             request,
             messages=messages,
-            tools=tuple(described(tool) for tool in self._tools.values()),
-            tool_choice="none" if is_last else request.tool_choice,
+            tools=tools,
+            tool_choice="none" if must_answer else request.tool_choice,
         )
 
     async def _say(
@@ -205,3 +210,11 @@ class AgentLoop:
             names = ", ".join(self._tools) or "none"
             return failed(f"There is no tool '{call.name}'. There are: {names}")
         return await perform(tool, call)
+
+
+def _tools_called_in(messages: Sequence[Message]) -> tuple[GivenTool, ...]:
+    """Return the tools of an earlier time, of which only the names are known."""
+    names = dict.fromkeys(
+        call.name for message in messages for call in message.tool_calls
+    )
+    return tuple(GivenTool(name, "Not available any more.") for name in names)
