@@ -13,6 +13,7 @@ from tests.end_to_end.graphs import edge, hello, node, output, text_input
 from tests.jobs.graphs import failing, slow
 from tests.jobs.http_client import parse_sse
 from workflows.documents import WorkflowFields
+from workflows.providers.fake import GREETING
 from workflows.services import create_workflow
 
 PATH = "/v1/chat/completions"
@@ -73,6 +74,45 @@ def history_length():
             edge("in", "out-said"),
         ],
     }
+
+
+def agents(handle):
+    """Two agents: the second says what the first has said, in its way."""
+    model = {"type": "language_model", "provider": "fake", "id": "fake/echo"}
+    agent = "nodetool.agents.Agent"
+    return {
+        "nodes": [
+            text_input("message"),
+            node("first", agent, model=model),
+            node("second", agent, model={**model, "id": "fake"}),
+            output("said", "out"),
+        ],
+        "edges": [
+            edge("in", "first", "prompt"),
+            edge("first", "second", "prompt", output="text"),
+            edge("second", "out", output=handle),
+        ],
+    }
+
+
+@pytest.mark.parametrize("handle", ["text", "chunk"])
+async def test_an_agent_s_pieces_are_streamed_and_those_before_it_are_not(me, handle):
+    workflow_id = await db(save, agents(handle))
+    usage = {"stream_options": {"include_usage": True}}
+
+    whole = await ask(me, workflow_id)
+    stream = await ask(me, workflow_id, stream=True, **usage)
+    run = await me.post(
+        f"/api/workflows/{workflow_id}/run", {"params": {"message": "hello"}}
+    )
+
+    *events, told, _ = parse_sse(stream.body).events
+    pieces = [e.json["choices"][0]["delta"].get("content") for e in events]
+    assert "".join(filter(None, pieces)) == GREETING == run.json["outputs"]["said"]
+    assert len(pieces) > len(GREETING) / 10
+    assert whole.json["choices"][0]["message"]["content"] == GREETING
+    assert whole.json["usage"] == told.json["usage"] == run.json["usage"]
+    assert whole.json["usage"]["completion_tokens"] == 2 + -(-len(GREETING) // 4)
 
 
 @pytest.mark.parametrize("make", [hello, speaking])
