@@ -20,6 +20,7 @@ from workflows.engine.sanitize import sanitize
 
 NEW_TITLE = "New Thread"
 MAX_TITLE = 1_000
+MAX_SHORT_TITLE = 60
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
@@ -160,6 +161,22 @@ def _insert_thread(thread_id: str, owner_id: str, title: str | None) -> Thread:
         created_at=now,
         updated_at=now,
     )
+
+
+def name_after(locked: Thread, text: str) -> None:
+    """Give a thread that nobody has named the beginning of a text as its title."""
+    if locked.title != NEW_TITLE:
+        return
+    locked.title = _title(short_title(text) or NEW_TITLE)
+    locked.save(update_fields=["title"])
+
+
+def short_title(text: str) -> str:
+    """Return a text as one line of at most 60 characters, without quotes around it."""
+    words = " ".join(text.split()).strip("\"'*#` ")
+    if len(words) <= MAX_SHORT_TITLE:
+        return words
+    return words[: MAX_SHORT_TITLE - 1].rstrip() + "…"
 
 
 def _title(text: str) -> str:

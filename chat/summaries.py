@@ -12,9 +12,9 @@ from chat import providers
 from chat.documents import text_of
 from chat.errors import ModelFailed
 from chat.reads import read_history
+from chat.services import short_title
 from nodetool_site.lib.db import db
 
-MAX_TITLE = 60
 MAX_TOLD = 8_000
 """Characters of a conversation that the model is told: its beginning."""
 
@@ -47,7 +47,7 @@ async def title_for(
     found = await providers.find(
         owner_id, model or settings.DEFAULT_MODEL, provider=provider
     )
-    title = _cut(await _ask(found, ASK + content[:MAX_TOLD]))
+    title = short_title(await _ask(found, ASK + content[:MAX_TOLD]))
     if not title:
         raise ModelFailed
     return title
@@ -86,9 +86,3 @@ def _conversation(owner_id: str, thread_id: str) -> str:
         if text and message["role"] in ("user", "assistant"):
             said.append(f"{message['role']}: {text}")
     return "\n".join(said)
-
-
-def _cut(answer: str) -> str:
-    """The answer as one line of at most 60 characters, without quotes around it."""
-    words = " ".join(answer.split()).strip("\"'*#` ")
-    return words if len(words) <= MAX_TITLE else words[: MAX_TITLE - 1].rstrip() + "…"

@@ -23,6 +23,7 @@ from chat.services import (
     create_thread,
     ensure_thread,
     lock_thread,
+    name_after,
     new_message,
 )
 from chat.settlement import settle
@@ -174,6 +175,7 @@ def _try_to_open(thread: Thread, request: TurnRequest, turn: OpenTurn) -> str | 
         turn.is_workflow = request.is_for_workflow
         turn.created_at = timezone.now()
         turn.save(force_insert=True)
+        name_after(locked, text_of(request.message.content))
         add_messages(locked, [new_message(request.message, turn.message_id)])
     return None
 

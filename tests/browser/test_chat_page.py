@@ -261,6 +261,7 @@ async def test_conversation_is_renamed_and_deleted(chat, api):
     thread_id = await chat.say("hello", to="fake/echo")
     await chat.wait_for_end()
 
+    assert await chat.text("#chat-title") == "hello"
     await chat.click("#chat-rename")
     await chat.window.fill("#chat-new-title", MARKUP)
     await chat.click("#chat-rename-dialog [value=yes]")

@@ -127,6 +127,30 @@ async def test_an_unknown_thread_is_made_with_its_id(owner_id):
     assert turn.thread_id == "my-thread"
 
 
+@pytest.mark.parametrize(
+    ("content", "title"),
+    [
+        ('"What  is\nthat?"', "What is that?"),
+        ("word " * 100, "word " * 11 + "word…"),
+        ([{"type": "image_url", "image": {"uri": "x"}}], "New Thread"),
+    ],
+)
+async def test_an_unnamed_thread_is_named_after_what_is_said(owner_id, content, title):
+    turn = await start_turn(owner_id, request(content, model="fake"))
+    await end(turn, owner_id)
+
+    assert (await db(Thread.objects.get, pk=turn.thread_id)).title == title
+
+
+async def test_a_thread_that_has_a_name_keeps_it(owner_id):
+    thread = await db(services.create_thread, owner_id, "Mine")
+    for content in ("first", "second"):
+        turn = await start_turn(owner_id, request(content, thread.pk, model="fake"))
+        await end(turn, owner_id)
+
+    assert (await db(Thread.objects.get, pk=thread.pk)).title == "Mine"
+
+
 async def test_a_turn_that_is_refused_leaves_no_message(owner_id, monkeypatch):
     async def refuse(*_):
         raise TooManyRequests("too many runs")
