@@ -63,6 +63,12 @@ def body_for(wire, **members):
     return {"model": f"{wire}/model-1", "messages": hello, **members}
 
 
+async def ask_both_ways(wire):
+    """The answers to a request for a stream, and to one for the whole."""
+    asked = (body_for(wire, stream=is_stream) for is_stream in (True, False))
+    return await asyncio.gather(*(HttpUser().post(PATH, body) for body in asked))
+
+
 @asynccontextmanager
 async def nobody():
     """An address where nothing listens."""
@@ -114,8 +120,7 @@ async def test_f12_c04_a_fault_before_the_answer_is_an_error_with_its_status(
         served = vendor(make(WIRES[wire]))
     async with served as address:
         configure(**{wire: getattr(address, "url", address)})
-        asked = (body_for(wire, stream=is_stream) for is_stream in (False, True))
-        answers = [await HttpUser().post(PATH, body) for body in asked]
+        answers = await ask_both_ways(wire)
 
     for answer in answers:
         error = answer.json["error"]
@@ -158,8 +163,7 @@ async def test_f12_c02_a_fault_in_the_answer_is_an_event_and_the_end(
     make, code = AFTER[fault]
     async with vendor(make(WIRES[wire])) as served:
         configure(**{wire: served.url})
-        streamed = await HttpUser().post(PATH, body_for(wire, stream=True))
-        gathered = await HttpUser().post(PATH, body_for(wire))
+        streamed, gathered = await ask_both_ways(wire)
 
     *said, error, done = parse_sse(streamed.body).events
     assert streamed.status == 200
@@ -177,8 +181,7 @@ async def test_f12_c02_an_error_in_the_stream_is_passed_on_with_its_kind(
     shape = WIRES[wire]
     async with vendor(followed_by(lambda shape: shape.error)(shape)) as served:
         configure(**{wire: served.url})
-        streamed = await HttpUser().post(PATH, body_for(wire, stream=True))
-        gathered = await HttpUser().post(PATH, body_for(wire))
+        streamed, gathered = await ask_both_ways(wire)
 
     *said, error, done = parse_sse(streamed.body).events
     assert said
