@@ -64,4 +64,4 @@ lock: install ## Renew requirements.lock from pyproject.toml
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options pyproject.toml
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) build dist *.egg-info tests/end_to_end/node_client/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
