@@ -67,7 +67,8 @@ def read_message(data: Json) -> MessageFields:
 def message_of_event(event: Json) -> NewMessage:
     """Return the message that a job's event of type ``message`` adds to a thread."""
     moment = datetime.fromtimestamp(event["ts"], UTC)
-    return NewMessage(event["id"], read_message(event), moment)
+    fields = read_message({**event, "content": _as_content(event["content"])})
+    return NewMessage(event["id"], fields, moment)
 
 
 def message_document(message: NewMessage, *, thread_id: str) -> bytes:
@@ -81,6 +82,14 @@ def message_document(message: NewMessage, *, thread_id: str) -> bytes:
             "created_at": format_time(message.created_at),
         }
     )
+
+
+def _as_content(value: Any) -> Any:
+    """What any result of a tool is as the content of a message."""
+    is_parts = isinstance(value, list) and all(isinstance(part, dict) for part in value)
+    if value is None or is_parts or isinstance(value, str | dict):
+        return value
+    return encode_value(value).decode()
 
 
 def thread_document(thread: Thread, **more: Any) -> Json:

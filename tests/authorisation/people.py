@@ -148,10 +148,10 @@ def _session_of(user: User) -> str:
 
 
 class Socket:
-    """An open ``/ws`` in this process."""
+    """An open ``/ws``, or another socket, in this process."""
 
-    def __init__(self, token: str = "", path: str = "/ws") -> None:
-        query = f"api_key={token}" if token else ""
+    def __init__(self, token: str = "", path: str = "/ws", query: str = "") -> None:
+        query += f"&api_key={token}" if token else ""
         scope = {
             "type": "websocket",
             "path": path,

@@ -4,6 +4,7 @@ Alice owns; bob names her ids in filters, cursors, bodies, params and graphs of 
 Nothing that he is told, and no link in it, holds a row or a byte of hers.
 """
 
+import json
 import re
 from typing import Any
 
@@ -31,6 +32,7 @@ from tests.workflows.graphs import request_body
 pytestmark = pytest.mark.django_db(transaction=True)
 
 HERS = canary("alice")
+SAID = {"role": "user", "content": "hi", "model": "fake/echo", "user_id": "alice"}
 LINK = re.compile(r"/storage/[^\"'\s\\]+")
 
 
@@ -180,6 +182,26 @@ def references(hers: Params) -> list[Any]:
     ]
 
 
+async def test_z04_references_in_messages_open_none_of_her_files(bob, hers):
+    """Neither to who reads them nor to the model that answers them."""
+    asked = str(hers)
+    async with Socket(bob.token, "/chat") as socket:
+        for reference in references(hers):
+            part = {"type": "image_url", "image": reference}
+            content = [{"type": "text", "text": "hi"}, part]
+            body = {"role": "user", "content": content}
+            said = await must(bob, "POST", "/api/messages", body)
+            path = f"/api/messages?thread_id={said['thread_id']}"
+            answer = await bob.request("GET", path)
+            socket.send({**body, "model": "fake/echo", "thread_id": "his"})
+            frames = [await socket.receive()]
+            while frames[-1].get("type") != "chunk" or not frames[-1]["done"]:
+                frames.append(await socket.receive())
+
+            for text in (answer.body.decode(), json.dumps(frames)):
+                await assert_nothing_of_hers(bob, text, asked=asked, hers=hers)
+
+
 async def test_z04_references_in_params_and_graphs_open_none_of_her_files(
     world, bob, hers
 ):
@@ -235,6 +257,11 @@ FRAMES: list[tuple[str, dict[str, Any]]] = [
     ("run_job", {"job_id": "{job_id}", "graph": graphs.hello()}),
     ("stream_input", {"job_id": "{live_id}", "input": "items", "value": HERS[:3]}),
     ("cancel_job", {"job_id": "{live_id}", "user_id": "alice"}),
+    ("stop", {"job_id": "{live_id}", "user_id": "alice"}),
+    ("stop", {"thread_id": "{thread_id}", "user_id": "alice"}),
+    ("chat_message", {"thread_id": "{thread_id}", **SAID}),
+    ("chat_message", {"thread_id": "his", "workflow_id": "{workflow_id}", **SAID}),
+    ("chat_message", {"thread_id": "his", "id": "{message_id}", **SAID}),
 ]
 
 

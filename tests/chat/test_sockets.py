@@ -116,6 +116,26 @@ async def test_a_connection_of_chat_is_one_thread(me, chat):
     assert third["thread_id"] == "my-own"
 
 
+async def test_the_address_may_name_thread_and_workflow(me):
+    workflow_id = await db(save, graphs.hello())
+    query = f"thread_id=t7&workflow_id={workflow_id}"
+    async with Socket(path="/chat", query=query) as chat:
+        chat.send(said("World"))
+        message = (await until(chat, "message"))[-1]
+
+    assert (message["thread_id"], message["workflow_id"]) == ("t7", workflow_id)
+
+
+async def test_a_ping_is_answered_during_a_turn(chat):
+    async with chat:
+        chat.send(said(SLOW, "fake/scripted"))
+        await until(chat, "chunk")
+        chat.send({"type": "ping"})
+        frames = await until(chat, "pong")
+
+    assert not any(frame.get("done") for frame in frames)
+
+
 async def test_w11_a_second_message_ends_the_first_and_both_are_stored(me, chat):
     async with chat:
         chat.send(said(SLOW, "fake/scripted"))

@@ -373,6 +373,19 @@ async def test_large_answers_are_stored_whole(held):
     assert (await said_in(thread_id))[1] == ("assistant", text)
 
 
+@pytest.mark.parametrize(
+    ("result", "content"), [(42, "42"), (["a", 1], '["a",1]'), ([{}], [{}])]
+)
+async def test_any_result_of_a_tool_can_be_stored(held, result, content):
+    log, thread_id = held
+    log.emit(MessageEvent(id="a1", role="tool", content=result, tool_call_id="c"))
+    await log.stored()
+
+    await settlement.settle(log.job_id)
+
+    assert (await said_in(thread_id))[1] == ("tool", content)
+
+
 async def test_a_turn_without_a_job_is_given_up_after_a_minute(held, monkeypatch):
     log, thread_id = held
     await db(Job.objects.filter(pk=log.job_id).delete)
