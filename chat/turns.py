@@ -22,6 +22,7 @@ from chat.services import (
     add_messages,
     create_thread,
     ensure_thread,
+    is_usable_id,
     lock_thread,
     name_after,
     new_message,
@@ -139,6 +140,8 @@ async def stop_turn(owner_id: str, thread_id: str) -> str | None:
 
     What it had said is stored when this returns.
     """
+    if not is_usable_id(thread_id):
+        return None
     turn = await db(open_turn, owner_id, thread_id)
     if turn is None:
         return None
@@ -244,7 +247,7 @@ async def _workflow_job(
     history = [msgspec.json.decode(document) for document in said[:-1]]
     return JobRequest(
         job_id=job_id,
-        workflow_id=workflow_id,
+        workflow_id=workflow_id[:64],  # beside a graph it is a label
         graph=_graph(message),
         params=chat_params(graph, text_of(message.content), history),
         job_type=JOB_TYPE,

@@ -39,6 +39,15 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "list_assets": {"page_size": 3},
     "get_asset": {"id": "a"},
     "ping": {},
+    "chat_message": {
+        "thread_id": "hostile",
+        "role": "user",
+        "content": "hi",
+        "model": "fake",
+        "tools": [],
+        "graph": {},
+    },
+    "stop": {"thread_id": "hostile", "job_id": "j"},
 }
 ODD_VALUES: list[Any] = [
     None,

@@ -145,8 +145,8 @@ class JobSocket:
 
 
 def is_reply(frame: JSON) -> bool:
-    """Whether a frame answers a command, as against telling of a job."""
+    """Whether a frame answers a command, as against telling of a job or a turn."""
     kind = frame.get("type")
     if kind == "error":
-        return "job_id" not in frame
+        return "job_id" not in frame and "error_type" not in frame
     return kind is None or kind in TYPED_REPLIES

@@ -59,11 +59,15 @@ async def private(private_server) -> AsyncIterator[ApiClient]:
 def hostile(count: int) -> list[Frame]:
     """Frames that are malformed in many ways, none of which starts a run."""
     kinds = itertools.chain(
-        (f for f in odd_frames() if len(f) < 10_000),
-        (f for f in wrong_fields() if b"run_job" not in _bytes(f) and len(f) < 10_000),
+        (f for f in odd_frames() if len(f) < 10_000 and not _may_run(f)),
+        (f for f in wrong_fields() if len(f) < 10_000 and not _may_run(f)),
         (f for f in mutations(7, 3 * count) if b"hostile" not in _bytes(f)),
     )
     return list(itertools.islice(itertools.cycle(list(kinds)), count))
+
+
+def _may_run(frame: Frame) -> bool:
+    return any(word in _bytes(frame) for word in (b"run_job", b"role"))
 
 
 def _bytes(frame: Frame) -> bytes:
