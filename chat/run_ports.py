@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from django.db import transaction
+from django.utils import timezone
 
 from chat import providers
 from chat.attachments import ASSET_SCHEME, load_image
+from chat.documents import NewMessage, read_message
 from chat.errors import ModelNotFound, ProviderNotConfigured, UnknownProvider
 from chat.reads import read_history
+from chat.services import add_messages, ensure_thread, lock_thread
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import BadRequest
+from storage.ids import new_id
 from storage.media_types import IMAGE_NAMES, image_type
 from workflows.engine.context import ReachedModel
 from workflows.engine.errors import UnusableMedia
@@ -92,3 +97,31 @@ class RunThreads:
         """Return the newest 100 messages, the oldest first, up to ``until``."""
         documents = await db(read_history, self._owner_id, thread_id, until)
         return [msgspec.json.decode(document) for document in documents]
+
+    async def ensure(self, thread_id: str = "", *, title: str | None = None) -> str:
+        """Return the id of a thread of the owner's; one that nobody has is made.
+
+        Raises:
+            InvalidThreadId: no thread may have the id.
+            ThreadNotFound: it is somebody else's.
+        """
+        wanted = thread_id or new_id()
+        thread = await db(ensure_thread, self._owner_id, wanted, title)
+        return str(thread.pk)
+
+    async def add(self, thread_id: str, messages: Sequence[dict[str, Any]]) -> None:
+        """Store messages at the end of a thread, each ``id`` once.
+
+        Raises:
+            ThreadNotFound: the owner has no such thread.
+        """
+        await db(_add_messages, self._owner_id, thread_id, messages)
+
+
+def _add_messages(
+    owner_id: str, thread_id: str, messages: Sequence[dict[str, Any]]
+) -> None:
+    now = timezone.now()
+    added = [NewMessage(each["id"], read_message(each), now) for each in messages]
+    with transaction.atomic():
+        add_messages(lock_thread(thread_id, owner_id=owner_id), added)

@@ -34,7 +34,7 @@ def create_thread(owner_id: str, title: str | None = None) -> Thread:
     return _insert_thread(new_id(), owner_id, title)
 
 
-def ensure_thread(owner_id: str, thread_id: str) -> Thread:
+def ensure_thread(owner_id: str, thread_id: str, title: str | None = None) -> Thread:
     """Return the owner's thread; one of an id that nobody has is made.
 
     Raises:
@@ -47,7 +47,7 @@ def ensure_thread(owner_id: str, thread_id: str) -> Thread:
     if found is None:
         try:
             with transaction.atomic():
-                return _insert_thread(thread_id, owner_id, None)
+                return _insert_thread(thread_id, owner_id, title)
         except IntegrityError:  # somebody took the unused id meanwhile
             found = Thread.objects.get(pk=thread_id)
     if found.owner_id != owner_id:

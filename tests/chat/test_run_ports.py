@@ -6,7 +6,9 @@ import pytest
 
 from chat import providers
 from chat.catalogs import Catalogs
-from chat.run_ports import RunModels
+from chat.errors import ThreadNotFound
+from chat.models import Thread
+from chat.run_ports import RunModels, RunThreads
 from nodetool_site.lib.db import db
 from storage.models import User
 from storage.services import store_asset
@@ -96,3 +98,21 @@ async def test_a_picture_may_be_in_the_reference_itself(keys):
     for unfit in ({"data": b"text"}, {"uri": "data:,a"}, {"asset_id": None}):
         with pytest.raises(UnusableMedia):
             await models.image(unfit)
+
+
+async def test_a_thread_is_made_and_added_to_by_its_owner_alone(keys):
+    hers, his = RunThreads("alice"), RunThreads("bob")
+    thread_id = await hers.ensure(title="Notes")
+    message = {"id": "m1", "role": "user", "content": "Hi"}
+
+    await hers.add(thread_id, [message])
+    await hers.add(thread_id, [message])
+
+    assert await hers.ensure(thread_id) == thread_id
+    assert [each["content"] for each in await hers.history(thread_id)] == ["Hi"]
+    thread = await db(Thread.objects.get, pk=thread_id)
+    assert (thread.owner_id, thread.title) == ("alice", "Notes")
+    assert await his.history(thread_id) == []
+    for foreign in (his.ensure(thread_id), his.add(thread_id, [message])):
+        with pytest.raises(ThreadNotFound):
+            await foreign

@@ -272,13 +272,22 @@ class StoredThreads:
 
     def __init__(self, threads: dict[str, list[dict[str, Any]]]) -> None:
         self._threads = threads
+        self.titles: list[str | None] = []
 
     async def history(
         self, thread_id: str, *, until: str | None = None
     ) -> list[dict[str, Any]]:
         messages = self._threads.get(thread_id, [])
         ids = [message["id"] for message in messages]
-        return messages[: ids.index(until) + 1] if until else messages
+        return messages[: ids.index(until) + 1] if until else list(messages)
+
+    async def ensure(self, thread_id: str = "", *, title: str | None = None) -> str:
+        self.titles.append(title)
+        self._threads.setdefault(thread_id or "new", [])
+        return thread_id or "new"
+
+    async def add(self, thread_id: str, messages: list[dict[str, Any]]) -> None:
+        self._threads[thread_id] += messages
 
 
 class StoredWorkflows:
@@ -379,6 +388,7 @@ async def run_case(case: Case, *, blocking: Any = None) -> Outcome:
             workspace=workspace,
             folders=case.folders,
             models=OfflineModels(*case.keys),
+            threads=StoredThreads({}),
         )
         outcome = await _run(graph_of(case), params, context)
         outcome.files = contents(workspace)

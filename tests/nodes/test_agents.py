@@ -1,5 +1,6 @@
 """What agents are given, what they tell, and how they use tools."""
 
+import json
 import struct
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.nodes.harness import (
     run_node,
     saved_workflow,
 )
+from workflows.engine.context import Mask, NothingToMask
 from workflows.engine.events import (
     Chunk,
     LogUpdate,
@@ -33,8 +35,14 @@ ADD = {"name": "adder", "arguments": {"a": 2, "b": 3}}
 WAV = b"RIFF" + struct.pack("<I", 4) + b"WAVE"
 
 
-async def run_agent(*steps: dict[str, Any], **data: Any) -> Outcome:
-    ports = {"workflows": StoredWorkflows(saved_workflow(adder()))}
+async def run_agent(
+    *steps: dict[str, Any],
+    threads: Any = None,
+    mask: Mask = NothingToMask(),  # noqa: B008 - it has no state
+    **data: Any,
+) -> Outcome:
+    workflows = StoredWorkflows(saved_workflow(adder()))
+    ports = {"workflows": workflows, "threads": threads, "mask": mask}
     return await run_node(
         AGENT, {"model": model(*steps), "prompt": "2+3?", **data}, **ports
     )
@@ -277,3 +285,39 @@ async def test_claude_writes_only_where_nobody_has_to_be_asked_and_runs_nothing(
     assert planning == ["read_file"]
     (log,) = outcome.recorder.of(LogUpdate)
     assert log.content == "Claude works without the tools Write, Bash"
+
+
+async def test_prompt_and_answer_are_added_to_the_thread_without_secrets():
+    threads = StoredThreads({"t1": [{"id": "1", "role": "user", "content": "Hi"}]})
+
+    class Hides(NothingToMask):
+        is_needed = True
+
+        def value(self, value):
+            return json.loads(json.dumps(value).replace("s3cret", "***"))
+
+    await run_agent(
+        {"text": "It is s3cret."},
+        prompt="Say it",
+        thread_id="t1",
+        image=reference(b"png"),
+        threads=threads,
+        mask=Hides(),
+    )
+
+    _, asked, answered = await threads.history("t1")
+    assert (asked["role"], asked["content"]) == (
+        "user",
+        [
+            {"type": "text", "text": "Say it"},
+            {"type": "image_url", "image": reference(b"png")},
+        ],
+    )
+    assert (answered["role"], answered["content"]) == ("assistant", "It is ***.")
+    assert answered["provider"] == "played"
+
+
+async def test_a_thread_is_refused_where_no_conversations_are_kept():
+    outcome = await run_agent({"text": "ok"}, thread_id="t1", threads=None)
+
+    assert str(outcome.error) == "This server keeps no conversations"

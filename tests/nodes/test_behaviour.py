@@ -22,6 +22,7 @@ from tests.nodes.harness import (
     OfflineModels,
     PickledCalls,
     Recorder,
+    StoredThreads,
     registry,
     run_case,
     run_context,
@@ -101,6 +102,7 @@ async def test_r21_a_node_changes_nothing_of_what_it_was_given(case):
             workspace=workspace,
             folders=case.folders,
             models=OfflineModels(*case.keys),
+            threads=StoredThreads({}),
         )
         outputs = {name: parse_type(kind) for name, kind in case.added.items()}
         context = NodeContext(run, "node", "node", {**plan.outputs, **outputs})

@@ -233,6 +233,20 @@ class Threads(Protocol):
         the user has no such thread.
         """
 
+    async def ensure(self, thread_id: str = "", *, title: str | None = None) -> str:
+        """Return the id of a thread of the user's; one that nobody has is made.
+
+        Raises:
+            Exception: no thread can have the id, or it is somebody else's.
+        """
+
+    async def add(self, thread_id: str, messages: Sequence[dict[str, Any]]) -> None:
+        """Store messages at the end of a thread, each ``id`` once.
+
+        Raises:
+            Exception: the user has no such thread.
+        """
+
 
 class SavedWorkflow(msgspec.Struct, frozen=True, kw_only=True):
     """A stored workflow that may be run inside another run.

@@ -27,6 +27,7 @@ from workflows.nodes.llm import (
     wanted_fields,
 )
 from workflows.nodes.llm_prompts import CLASSIFIER, EXTRACTOR, SUMMARIZER
+from workflows.nodes.llm_threads import StoredThread, stored_thread
 from workflows.nodes.structured import LanguageModel, ToolName, no_asset, no_model
 from workflows.providers.messages import Message
 
@@ -44,7 +45,7 @@ class Agent(Node):
     A tool is a workflow with run mode ``tool``, by its tool name, or a node that may be
     one, by its type. The answer comes in pieces on ``chunk`` and whole on ``text``;
     what the model thinks before comes on ``thinking``. ``history`` and the messages of
-    ``thread_id`` come before the prompt.
+    ``thread_id`` come before the prompt; prompt and answer are added to that thread.
     """
 
     outputs = {
@@ -78,22 +79,24 @@ class Agent(Node):
         reached = await reach(context, self.model)
         await self._warn_of_outputs(context)
         tools = await tools_named([str(t.get("name")) for t in self.tools], context)
-        messages = await self._messages(context)
+        thread = await stored_thread(context, self.thread_id)
+        messages = await self._messages(context, thread)
         request = request_to(reached, messages, max_tokens=self.max_tokens)
         loop = AgentLoop(reached, request, usage=context.run.usage, tools=tools)
         async for item in streamed(context, loop, with_thinking=True):
             yield item
+        if thread is not None:
+            references = (self.image, self.audio)
+            await thread.add_exchange(self.prompt, references, loop.text, reached)
         yield {"text": loop.text}
 
-    async def _messages(self, context: NodeContext) -> Sequence[Message]:
+    async def _messages(
+        self, context: NodeContext, thread: StoredThread | None
+    ) -> Sequence[Message]:
         asked = await question(context, self.prompt, self.image, self.audio)
-        stored = [*await self._stored(context), *self.history]
+        earlier = await thread.history() if thread is not None else []
+        stored = [*earlier, *self.history]
         return instructed(self.system, *await read_stored(stored, context), asked)
-
-    async def _stored(self, context: NodeContext) -> list[dict[str, Any]]:
-        if not self.thread_id or context.run.threads is None:
-            return []
-        return await context.run.threads.history(self.thread_id)
 
     async def _warn_of_outputs(self, context: NodeContext) -> None:
         added = ", ".join(added_outputs(context, self))

@@ -46,6 +46,16 @@ NO_FIELDS = "There are no outputs: add one for each field that is wanted"
 
 AGENT_CASES = [
     Case(
+        node_type=f"{AGENTS}.CreateThread",
+        data={"title": "Notes"},
+        expect={"thread_id": ["new"]},
+    ),
+    Case(
+        node_type=f"{AGENTS}.CreateThread",
+        data={"thread_id": "t1"},
+        expect={"thread_id": ["t1"]},
+    ),
+    Case(
         node_type=f"{AGENTS}.Agent",
         data={
             "model": model({"reasoning": "Hm.", "text": "Hello, Ada."}),
