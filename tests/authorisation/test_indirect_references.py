@@ -399,3 +399,35 @@ async def test_z04_a_workflow_inside_his_is_his_or_public(world, bob):
         assert reason in answer.json["error"]
         events = await must(bob, "GET", f"/api/jobs/{answer.json['job_id']}/events")
         assert HERS not in str(events)
+
+
+async def test_z04_no_node_reads_or_adds_to_her_thread(world, bob, hers):
+    model = {"type": "language_model", "provider": "fake", "id": "fake/echo"}
+    thread_id = hers["thread_id"]
+    own = await world.make(workflow, "bob")
+    path = f"/api/workflows/{own['workflow_id']}/run"
+
+    for kind, data, reason in (
+        (
+            "nodetool.agents.Agent",
+            {"model": model, "prompt": "Hi", "thread_id": thread_id},
+            "Thread not found",
+        ),
+        ("nodetool.agents.CreateThread", {"thread_id": thread_id}, "Thread not found"),
+        (
+            "nodetool.chat.Turn",
+            {"model": "fake/echo", "thread_id": thread_id},
+            "There is nothing to answer",
+        ),
+    ):
+        node = graphs.node("in", kind, **data)
+        body = {"params": {}, "graph": {"nodes": [node], "edges": []}}
+        answer = await bob.request("POST", path, body)
+
+        assert answer.status == 500, kind
+        assert reason in answer.json["error"]
+        events = await must(bob, "GET", f"/api/jobs/{answer.json['job_id']}/events")
+        assert HERS not in str(events)
+    rest = f"/api/messages?thread_id={thread_id}"
+    messages = await must(world.people["alice"], "GET", rest)
+    assert "Hi" not in [each["content"] for each in messages["messages"]]

@@ -207,3 +207,15 @@ async def test_a_tool_that_is_not_there_is_an_invalid_request():
     (error,) = told(outcome, ErrorMessage)
     assert error.error_type == "invalid_request"
     assert error.message.startswith("There is no tool 'nothing'")
+
+
+async def test_a_message_that_is_not_there_is_not_answered():
+    outcome = await run_node(
+        TYPE,
+        {"thread_id": "hers", "message_id": "", "model": "fake/echo"},
+        threads=StoredThreads({}),
+    )
+
+    (error,) = told(outcome, ErrorMessage)
+    assert error.message.startswith("There is nothing to answer")
+    assert outcome.usage is None

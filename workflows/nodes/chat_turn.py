@@ -82,7 +82,12 @@ class Turn(Node):
         stored = await context.run.threads.history(
             self.thread_id, until=self.message_id or None
         )
-        return await read_stored(stored, context)
+        conversation = await read_stored(stored, context)
+        if not conversation:
+            raise ValueError(
+                "There is nothing to answer: no such message in the thread"
+            )
+        return conversation
 
     async def _tools(self, context: NodeContext) -> list[Tool]:
         """Return the tools; one of the client hides one of the server."""
