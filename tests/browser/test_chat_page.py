@@ -87,7 +87,39 @@ async def test_reload_in_mid_answer_keeps_all_text(chat):
 
     await chat.wait_for_answer("word3")
     assert await chat.text("#chat-stop") == "Stop"
-    assert WORDS.startswith(await chat.answer())
+    (_, asked), (_, said) = await chat.log()
+    assert asked == SLOW
+    assert WORDS.startswith(said)
+    await chat.wait_for_end()
+    assert await chat.log() == [["user", SLOW], ["answer", WORDS]]
+
+
+async def test_answer_is_stopped_after_a_reload(chat, api):
+    await chat.open()
+    thread_id = await chat.say(SLOW)
+    await chat.wait_for_answer("word3")
+    await chat.window.reload()
+    await chat.wait_for_answer("word3")
+
+    await chat.click("#chat-stop")
+    await chat.wait_for_end()
+
+    said = await chat.answer()
+    assert 0 < len(said) < len(WORDS)
+    assert (await stored(api, thread_id))[-1] == ("assistant", said)
+
+
+async def test_answer_goes_on_while_one_looks_elsewhere(chat):
+    await chat.open()
+    thread_id = await chat.say(SLOW)
+    await chat.wait_for_answer("word3")
+
+    await chat.click("[data-leads-to=runs]")
+    await chat.wait_for_text("Hello", "#lists")
+    await chat.click("[data-leads-to=chat]")
+
+    await chat.wait_for_answer("word9")
+    assert await chat.thread_id() == thread_id
     await chat.wait_for_end()
     assert await chat.log() == [["user", SLOW], ["answer", WORDS]]
 
@@ -300,6 +332,20 @@ async def test_earlier_messages_are_shown_on_demand(chat, api):
     assert not await chat.run(
         "document.getElementById('chat-earlier').checkVisibility()"
     )
+
+
+async def test_list_of_conversations_grows_on_demand(chat, api):
+    for number in range(31):
+        await api.post("/api/threads/", {"title": f"Old {number}"})
+    await chat.open()
+    await chat.wait_for_text("Old 30", "#chat-threads")
+    rows = "document.querySelectorAll('#chat-threads li').length"
+    assert await chat.run(rows) == 30
+
+    await chat.click("#chat-more-threads")
+
+    await chat.window.wait_for(f"{rows} > 30")
+    await chat.wait_for_text("Old 0", "#chat-threads")
 
 
 async def test_back_leads_through_conversations_and_views(chat):

@@ -108,8 +108,10 @@ async function offerChoices() {
   draw();
 }
 
-/** Look away; an answer that is being made goes on. */
+/** Look away; an answer that is being made goes on, and a message that was not sent stays. */
 function leave() {
+  const turn = conversation?.turn;
+  if (turn?.isUnsent && !turn.wasSent) $("chat-text").value ||= turn.asked.content;
   connection.close();
   conversation = null;
 }
