@@ -431,6 +431,18 @@ async def test_a_workflow_that_fails_ends_the_turn(chat):
     assert "no.such.Type" in frames[-2]["message"]
 
 
+@pytest.mark.parametrize("path", ["/chat", "/ws/chat"])
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [("", "Missing authentication"), ("wrong", "Invalid authentication")],
+)
+async def test_chat_closes_for_strangers(users, path, token, reason):
+    async with Socket(token, path) as socket:
+        closed = await socket.receive()
+
+    assert closed == {"code": 1008, "reason": reason}
+
+
 async def test_scopes_count(me, settings):
     settings.AUTH_PROVIDER = "multi_user"
     await db(User.objects.create, id="carol", username="carol")
