@@ -77,8 +77,6 @@ class Turn(Node):
         return loop.text
 
     async def _conversation(self, context: NodeContext) -> list[Message]:
-        if context.run.threads is None:
-            raise ValueError("This server keeps no conversations")
         stored = await context.run.threads.history(
             self.thread_id, until=self.message_id or None
         )
