@@ -56,7 +56,11 @@ async def resumable(owner: Caller) -> Params:
     messages = [{"role": "user", "content": canary(owner.id)}]
     body = {**ASKED, "messages": messages, "stream": True, "resumable": True}
     answer = await owner.request("POST", "/v1/chat/completions", body)
-    return {"completion_id": answer.headers["x-completion-id"]}
+    completion_id = answer.headers["x-completion-id"]
+    # The last event of the completion is not yet that of its job.
+    job_id = completion_id.removeprefix("chatcmpl-")
+    await owner.request("GET", f"/api/jobs/{job_id}/stream")
+    return {"completion_id": completion_id}
 
 
 NO_COMPLETION = {"completion_id": "chatcmpl-00000000000000000000000000000000"}
