@@ -7,6 +7,7 @@ import aiohttp
 import msgpack
 import pytest
 
+from tests.end_to_end import graphs
 from tests.end_to_end.client import ApiClient
 
 pytestmark = pytest.mark.timeout(120)
@@ -97,6 +98,49 @@ async def test_w11_a_second_message_ends_the_first_turn_and_both_are_stored(api)
     path = f"/api/messages?thread_id={second[-1]['thread_id']}"
     stored = (await api.get(path)).json["messages"]
     assert [m["content"] for m in stored] == [SCRIPT, half, "bye", "bye"]
+
+
+async def test_a_stopped_turn_keeps_what_came(api):
+    async with open_chat(api) as connection:
+        chat = Chat(connection)
+        await chat.say(SCRIPT, "fake/scripted")
+        frames = await chat.until("chunk")
+        await connection.send_json({"type": "stop"})
+        frames += await chat.until("generation_stopped")
+
+    assert [frame["type"] for frame in frames][-2:] == ["message", "generation_stopped"]
+    assert frames[-3]["done"]
+    kept = await answer_in(api, frames[0]["thread_id"])
+    assert kept == frames[-2]
+    assert kept["content"] == text_of(frames)
+
+
+async def test_a_tool_of_the_client_is_asked_and_answers(api):
+    tool = {"name": "where", "description": "", "parameters": {}}
+    script = [{"tool_calls": [{"name": "where", "arguments": {}}]}, {"text": "Oh."}]
+    async with open_chat(api) as connection:
+        chat = Chat(connection)
+        await connection.send_json({"type": "client_tools_manifest", "tools": [tool]})
+        await chat.say(json.dumps(script), "fake/scripted")
+        call = (await chat.until("tool_call"))[-1]
+        result = {"type": "tool_result", "tool_call_id": call["tool_call_id"]}
+        await connection.send_json({**result, "result": "Rome", "ok": True})
+        frames = await chat.until("message", content="Oh.")
+
+    [told] = [frame for frame in frames if frame.get("role") == "tool"]
+    assert "Rome" in told["content"]
+
+
+async def test_a_workflow_answers(api):
+    workflow = await api.create_workflow(graphs.hello())
+    async with open_chat(api) as connection:
+        chat = Chat(connection)
+        await chat.say("hi", workflow_id=workflow["id"])
+        frames = await chat.until("message")
+
+    updates = [f["status"] for f in frames if f["type"] == "job_update"]
+    assert updates == ["running", "completed"]
+    assert text_of(frames) == frames[-1]["content"] == "hi world"
 
 
 async def test_a_socket_that_drops_leaves_its_turn_and_another_can_follow(api):
