@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 PAGE_EVENTS = 500
 PAGE_BYTES = 1024 * 1024
 SILENCE_S = 2.0
+OUTAGE_S = 1.0
 MAX_STATES = 500
 
 _PAGE = (
@@ -120,6 +121,15 @@ class Reader:
             self.cursor = page.last_seq
             self.is_done = page.is_final
         return page
+
+    async def patient_page(self) -> Page | None:
+        """``page``; a database that is away costs time alone."""
+        while True:
+            try:
+                return await self.page()
+            except DatabaseError as error:
+                logger.warning("a stream waits for the database: %s", error)
+                await asyncio.sleep(OUTAGE_S)
 
     async def pages(self) -> AsyncIterator[Page]:
         """Every page from the cursor to the terminal event, as it comes."""

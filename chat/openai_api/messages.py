@@ -7,7 +7,7 @@ in one step: ``load_messages``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, get_args
 
 import msgspec
@@ -50,6 +50,7 @@ class Pending(NamedTuple):
 
 
 AnyPart: TypeAlias = Part | Pending
+PartReader: TypeAlias = Callable[[Fields], AnyPart]
 
 
 class Draft(NamedTuple):
@@ -238,23 +239,42 @@ def _content(fields: Fields, role: str, *, is_optional: bool) -> tuple[AnyPart, 
     )
 
 
-def _part(value: Any, param: str, role: str) -> AnyPart:
+def read_part(
+    value: Any,
+    param: str,
+    role: str,
+    *,
+    texts: Collection[str],
+    readers: Mapping[str, PartReader],
+) -> AnyPart:
+    """Return a part of a message's content.
+
+    ``texts``: the types that are text. ``readers``: what reads the others, which a
+    user's message may have.
+
+    Raises:
+        InvalidField: it is not as it should be.
+    """
     if not isinstance(value, dict):
         raise InvalidField(param, f"Invalid type for '{param}': expected an object.")
     fields = Fields(value, f"{param}.")
     fields.required("type")
-    kind = fields.text("type")
-    if kind == "text":
+    kind = fields.text("type") or ""
+    if kind in texts:
         fields.required("text")
         return TextPart(fields.text("text") or "")
     if kind == "refusal" and role == "assistant":
         return TextPart(fields.text("refusal") or "")
-    readers = {"image_url": _image, "input_audio": read_audio, "file": _file}
     if role != "user" or kind not in readers:
         raise fields.refused(
             "type", f"is no part that a message of role '{role}' may have"
         )
     return readers[kind](fields)
+
+
+def _part(value: Any, param: str, role: str) -> AnyPart:
+    readers = {"image_url": _image, "input_audio": read_audio, "file": _file}
+    return read_part(value, param, role, texts=("text",), readers=readers)
 
 
 def _image(fields: Fields) -> AnyPart:

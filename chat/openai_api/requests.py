@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -80,7 +80,7 @@ def read_completion(body: dict[str, Any]) -> Completion:
         tools=tools,
         tool_choice=_function_choice(fields, tools)
         if is_legacy
-        else _tool_choice(fields, tools),
+        else read_tool_choice(fields, tools, _of_function),
         # An answer of the old form has room for one call.
         parallel_tool_calls=False if is_legacy else fields.flag("parallel_tool_calls"),
         response_format=_response_format(fields),
@@ -193,9 +193,14 @@ def read_tool(function: Fields) -> Tool:
     )
 
 
-def _tool_choice(
-    fields: Fields, tools: tuple[Tool, ...]
+def read_tool_choice(
+    fields: Fields, tools: tuple[Tool, ...], name_of: Callable[[Fields], str]
 ) -> ToolChoice | NamedTool | None:
+    """Return which tool has to be called; ``name_of`` reads the one of a function.
+
+    Raises:
+        InvalidField: it is no choice among these tools.
+    """
     value = fields.any("tool_choice")
     if value is None:
         return None
@@ -210,7 +215,7 @@ def _tool_choice(
     inner = Fields(value, "tool_choice.")
     inner.required("type")
     inner.word("type", ("function",))
-    name = _named(inner.inner("function"))
+    name = name_of(inner)
     if name not in {tool.name for tool in tools}:
         raise fields.refused("tool_choice", f"names no tool of 'tools': '{name[:100]}'")
     return NamedTool(name)
@@ -226,7 +231,7 @@ def _function_choice(
         return value  # type: ignore[no-any-return]
     if not isinstance(value, dict):
         raise fields.refused("function_call", "must be 'none', 'auto' or a function")
-    name = _named(fields.inner("function_call"))
+    name = read_name(fields.inner("function_call"))
     if name not in {function.name for function in functions}:
         raise fields.refused(
             "function_call", f"names no function of 'functions': '{name[:100]}'"
@@ -234,7 +239,12 @@ def _function_choice(
     return NamedTool(name)
 
 
-def _named(function: Fields) -> str:
+def _of_function(choice: Fields) -> str:
+    return read_name(choice.inner("function"))
+
+
+def read_name(function: Fields) -> str:
+    """Return the name of a function, which must be there."""
     function.required("name")
     return function.text("name") or ""
 

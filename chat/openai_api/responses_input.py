@@ -20,6 +20,7 @@ from chat.openai_api.messages import (
     check_references,
     read_audio,
     read_file,
+    read_part,
     read_picture,
 )
 from workflows.providers.messages import Message, TextPart, ToolCall
@@ -157,22 +158,8 @@ def _content(fields: Fields, name: str, role: str) -> tuple[AnyPart, ...]:
 
 
 def _part(value: Any, param: str, role: str) -> AnyPart:
-    if not isinstance(value, dict):
-        raise InvalidField(param, f"Invalid type for '{param}': expected an object.")
-    fields = Fields(value, f"{param}.")
-    fields.required("type")
-    kind = fields.text("type") or ""
-    if kind in TEXTS:
-        fields.required("text")
-        return TextPart(fields.text("text") or "")
-    if kind == "refusal" and role == "assistant":
-        return TextPart(fields.text("refusal") or "")
     readers = {"input_image": _image, "input_file": _file, "input_audio": read_audio}
-    if role != "user" or kind not in readers:
-        raise fields.refused(
-            "type", f"is no part that a message of role '{role}' may have"
-        )
-    return readers[kind](fields)
+    return read_part(value, param, role, texts=TEXTS, readers=readers)
 
 
 def _image(fields: Fields) -> AnyPart:

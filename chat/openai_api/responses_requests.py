@@ -15,8 +15,10 @@ from chat.openai_api.requests import (
     Completion,
     ToolChoice,
     objects,
+    read_name,
     read_schema,
     read_tool,
+    read_tool_choice,
 )
 from chat.openai_api.responses_input import NOT_STORED, read_input
 from chat.openai_api.responses_schemas import ResponseDocument
@@ -90,7 +92,7 @@ def _request(fields: Fields, model: str) -> ChatRequest:
         reasoning_effort=_inner(fields, "reasoning").text("effort"),
         verbosity=text.text("verbosity"),
         tools=tools,
-        tool_choice=_tool_choice(fields, tools),
+        tool_choice=read_tool_choice(fields, tools, read_name),
         parallel_tool_calls=fields.flag("parallel_tool_calls"),
         response_format=_format(text),
         extras=_extras(fields),
@@ -147,30 +149,6 @@ def _tools(fields: Fields) -> tuple[Tool, ...]:
             )
         tools.append(read_tool(inner))
     return tuple(tools)
-
-
-def _tool_choice(
-    fields: Fields, tools: tuple[Tool, ...]
-) -> ToolChoice | NamedTool | None:
-    value = fields.any("tool_choice")
-    if value is None:
-        return None
-    if value in ("none", "auto", "required"):
-        if value == "required" and not tools:
-            raise fields.refused("tool_choice", "needs 'tools'")
-        return value  # type: ignore[no-any-return]
-    if not isinstance(value, dict):
-        raise fields.refused(
-            "tool_choice", "must be 'none', 'auto', 'required' or a function"
-        )
-    inner = Fields(value, "tool_choice.")
-    inner.required("type")
-    inner.word("type", ("function",))
-    inner.required("name")
-    name = inner.text("name") or ""
-    if name not in {tool.name for tool in tools}:
-        raise fields.refused("tool_choice", f"names no tool of 'tools': '{name[:100]}'")
-    return NamedTool(name)
 
 
 def _format(text: Fields) -> ResponseFormat | None:

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 
 from django.conf import settings
-from django.db import DatabaseError
 
 from chat.errors import CompletionFailed
 from chat.openai_api.completion_jobs import StoredCompletion
@@ -29,10 +27,6 @@ from storage.identity import Identity
 from storage.leases import leases
 from workflows.providers.calls import Call
 from workflows.providers.messages import ChatRequest, Chunk
-
-logger = logging.getLogger(__name__)
-
-OUTAGE_S = 1.0
 
 
 class NoSuchEvent(BadRequest):
@@ -123,7 +117,7 @@ class ResumableStream:
             if (cut := self._cut()) is not None:
                 yield sse.event(describe(cut).body)
                 return
-            page = await self._page()
+            page = await self._reader.patient_page()
             if page is not None:
                 await self._take(page)
             elif self._reader.is_done or not await self._something_new():
@@ -179,15 +173,6 @@ class ResumableStream:
             if number > self._after:
                 self._ready.append(b"id: %d\n%b" % (number, event))
         self._count += len(events)
-
-    async def _page(self) -> Page | None:
-        """The reader's next page; a database that is away costs time alone."""
-        while True:
-            try:
-                return await self._reader.page()
-            except DatabaseError as error:
-                logger.warning("a stream waits for the database: %s", error)
-                await asyncio.sleep(OUTAGE_S)
 
     async def _something_new(self) -> bool:
         """Wait until there may be a page; False if it takes too long."""

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import DatabaseError
 from django.http import StreamingHttpResponse
 
 from jobs import feed
@@ -30,11 +28,8 @@ from storage.identity import Identity
 from storage.leases import leases
 from storage.rendering import has_references, render_json
 
-logger = logging.getLogger(__name__)
-
 FIRST_BYTES_S = 0.5
 RETRY_MS = 2000
-OUTAGE_S = 1.0
 
 
 @dataclass(slots=True, frozen=True)
@@ -104,7 +99,7 @@ class EventStream:
             yield self._sent(self._options.head)
         while not self._has_ended:
             self._wake.clear()
-            page = None if self._cut() else await self._page()
+            page = None if self._cut() else await self._reader.patient_page()
             if cut := self._cut():
                 yield self._end(cut)
                 return
@@ -158,15 +153,6 @@ class EventStream:
 
     def _is_given_up(self) -> bool:
         return self._held_until is not None and self._loop.time() >= self._held_until
-
-    async def _page(self) -> Page | None:
-        """The reader's next page; a database that is away costs time alone."""
-        while True:
-            try:
-                return await self._reader.page()
-            except DatabaseError as error:
-                logger.warning("a stream waits for the database: %s", error)
-                await asyncio.sleep(OUTAGE_S)
 
     async def _something_new(self) -> bool:
         """Wait until there may be a page, a comment is due, or patience ends."""

@@ -2,13 +2,13 @@
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.test import Client
 
 from chat import services
 from chat.documents import read_message
 from chat.models import Message, OpenTurn, Thread
 from jobs.models import Job
 from storage.models import User
+from tests.admin_browser import signed_in, superuser
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -27,18 +27,9 @@ def threads():
         services.rename_thread(name, thread.pk, f"<i>Of {name}</i>")
 
 
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 @pytest.fixture
 def root():
-    user = User.objects.create(
-        id="root", username="root", is_staff=True, is_superuser=True
-    )
-    return signed_in(user)
+    return superuser()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from jobs import admin_events
 from jobs.batches import pack
 from jobs.models import EventBatch, Job
 from storage.models import User
+from tests.admin_browser import signed_in, superuser
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -69,18 +70,9 @@ def store_events(job_id: str, count: int, **fields) -> None:
     Job.objects.filter(pk=job_id).update(last_seq=count)
 
 
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 @pytest.fixture
 def root():
-    user = User.objects.create(
-        id="root", username="root", is_staff=True, is_superuser=True
-    )
-    return signed_in(user)
+    return superuser()
 
 
 @pytest.fixture

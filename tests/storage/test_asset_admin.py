@@ -6,6 +6,7 @@ from django.test import Client
 
 from storage.models import Asset, User
 from storage.services import create_folder, store_asset
+from tests.admin_browser import signed_in
 from tests.storage.test_quotas import files_in, stored
 
 pytestmark = pytest.mark.urls("tests.storage.admin_urls")
@@ -14,15 +15,9 @@ PASSWORD = "a-long-enough-passphrase"
 LIST = "/admin/storage/asset/"
 
 
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 @pytest.fixture
 def boss(transactional_db) -> Client:
-    return client_of(User.objects.create_superuser("boss", password=PASSWORD))
+    return signed_in(User.objects.create_superuser("boss", password=PASSWORD))
 
 
 @pytest.fixture
@@ -31,7 +26,7 @@ def staff(alice) -> Client:
     alice.is_staff = True
     alice.save()
     alice.user_permissions.set(Permission.objects.filter(content_type__model="asset"))
-    return client_of(alice)
+    return signed_in(alice)
 
 
 def put(user, name="a.txt", **fields) -> Asset:

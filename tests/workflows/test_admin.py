@@ -2,9 +2,9 @@
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.test import Client
 
 from storage.models import User
+from tests.admin_browser import signed_in, superuser
 from tests.workflows.graphs import echo_graph
 from workflows import services, versions
 from workflows.documents import WorkflowFields
@@ -25,18 +25,9 @@ def workflows():
         services.save_workflow(f"of-{name}", request, owner_id=name)
 
 
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 @pytest.fixture
 def root():
-    user = User.objects.create(
-        id="root", username="root", is_staff=True, is_superuser=True
-    )
-    return signed_in(user)
+    return superuser()
 
 
 @pytest.fixture
