@@ -315,9 +315,3 @@ async def test_prompt_and_answer_are_added_to_the_thread_without_secrets():
     )
     assert (answered["role"], answered["content"]) == ("assistant", "It is ***.")
     assert answered["provider"] == "played"
-
-
-async def test_a_thread_is_refused_where_no_conversations_are_kept():
-    outcome = await run_agent({"text": "ok"}, thread_id="t1", threads=None)
-
-    assert str(outcome.error) == "This server keeps no conversations"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from uuid import uuid4
 
-from workflows.engine.context import NodeContext, ReachedModel, Threads
+from workflows.engine.context import NodeContext, ReachedModel
 from workflows.engine.node import Meta, Node
 from workflows.engine.values import is_blank
 from workflows.nodes import registry
@@ -28,21 +28,20 @@ class CreateThread(Node):
     ] = ""
 
     async def process(self, context: NodeContext) -> dict[str, Any]:
-        threads = _threads(context)
+        threads = context.run.threads
         return {"thread_id": await threads.ensure(self.thread_id, title=self.title)}
 
 
 class StoredThread:
     """A conversation that a node reads and goes on with."""
 
-    def __init__(self, context: NodeContext, threads: Threads, thread_id: str) -> None:
-        self._context = context
-        self._threads = threads
+    def __init__(self, context: NodeContext, thread_id: str) -> None:
+        self._run = context.run
         self._id = thread_id
 
     async def history(self) -> list[Json]:
         """Return its newest messages, the oldest of them first."""
-        return await self._threads.history(self._id)
+        return await self._run.threads.history(self._id)
 
     async def add_exchange(
         self,
@@ -55,8 +54,8 @@ class StoredThread:
         source = {"provider": reached.provider_id, "model": reached.model}
         asked = {"role": "user", "content": _content(prompt, references)}
         answered = {"role": "assistant", "content": answer, **source}
-        mask = self._context.run.mask
-        await self._threads.add(
+        mask = self._run.mask
+        await self._run.threads.add(
             self._id,
             [mask.value({"id": uuid4().hex, **each}) for each in (asked, answered)],
         )
@@ -68,19 +67,11 @@ async def stored_thread(
     """Return a conversation of the user's, made if nobody has it; None for no id.
 
     Raises:
-        ValueError: conversations are not kept here.
         Exception: the id cannot be used, or it is somebody else's.
     """
     if not thread_id:
         return None
-    threads = _threads(context)
-    return StoredThread(context, threads, await threads.ensure(thread_id))
-
-
-def _threads(context: NodeContext) -> Threads:
-    if context.run.threads is None:
-        raise ValueError("This server keeps no conversations")
-    return context.run.threads
+    return StoredThread(context, await context.run.threads.ensure(thread_id))
 
 
 def _content(prompt: str, references: Sequence[Mapping[str, Any]]) -> str | list[Json]:
