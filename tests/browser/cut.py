@@ -3,18 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 
 class Road:
     """Forwards bytes both ways; while ``is_closed`` nobody gets through.
 
-    While ``is_one_way`` what the server answers is lost.
+    ``loses``: what is swallowed, the ``questions`` of the browser or the ``answers``.
     """
 
     def __init__(self, target_port: int) -> None:
         self.port = 0
         self.is_closed = False
-        self.is_one_way = False
+        self.loses: Literal["", "questions", "answers"] = ""
         self.journeys = 0
         self._target_port = target_port
         self._writers: set[asyncio.StreamWriter] = set()
@@ -26,7 +27,8 @@ class Road:
             writer.transport.abort()
 
     def mend(self) -> None:
-        self.is_closed = self.is_one_way = False
+        self.is_closed = False
+        self.loses = ""
 
     async def carry(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -41,8 +43,8 @@ class Road:
         self._writers |= {writer, far_writer}
         try:
             await asyncio.gather(
-                self._copy(reader, far_writer),
-                self._copy(far_reader, writer, is_back=True),
+                self._copy(reader, far_writer, "questions"),
+                self._copy(far_reader, writer, "answers"),
             )
         finally:
             self._writers -= {writer, far_writer}
@@ -51,15 +53,13 @@ class Road:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        *,
-        is_back: bool = False,
+        what: Literal["questions", "answers"],
     ) -> None:
         try:
             while data := await reader.read(65536):
-                if is_back and self.is_one_way:
-                    continue
-                writer.write(data)
-                await writer.drain()
+                if self.loses != what:
+                    writer.write(data)
+                    await writer.drain()
         except ConnectionError:
             pass
         finally:

@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.embedded]
 
 WORDS = " ".join(f"word{number}" for number in range(60))
 SLOW = script(WORDS, delay_s=0.05)
+FIRST = [["user", "first"], ["answer", "first"]]
 MARKUP = "<img src=x onerror=alert(1)> & <b>bold</b>"
 
 
@@ -149,16 +150,34 @@ async def test_message_whose_receipt_is_lost_is_not_said_twice(server, window, a
         await chat.say("first", to="fake/echo")
         await chat.wait_for_end()
 
-        road.is_one_way = True
+        road.loses = "answers"
         thread_id = await chat.say("second", to="fake/echo")
         await wait_for_messages(api, thread_id, 4)
         road.cut()
         road.mend()
 
         await chat.wait_for_end()
-        log = await chat.log()
-        assert [text for _, text in log] == ["first", "first", "second", "second"]
-        assert [text for _, text in await stored(api, thread_id)] == [t for _, t in log]
+        assert await chat.log() == [*FIRST, ["user", "second"], ["answer", "second"]]
+        assert len(await stored(api, thread_id)) == 4
+    window.complaints[:] = [c for c in window.complaints if "WebSocket" not in c]
+
+
+async def test_message_that_is_lost_on_the_way_is_sent_again(server, window, api):
+    async with open_road(server.port) as road:
+        chat = ChatPage(window, f"http://127.0.0.1:{road.port}")
+        await chat.open()
+        await chat.say("first", to="fake/echo")
+        await chat.wait_for_end()
+
+        road.loses = "questions"
+        thread_id = await chat.say("second", to="fake/echo")
+        assert await chat.log() == [*FIRST, ["user", "second"], ["answer", ""]]
+        road.cut()
+        road.mend()
+
+        await chat.wait_for_end()
+        assert await chat.log() == [*FIRST, ["user", "second"], ["answer", "second"]]
+        assert len(await stored(api, thread_id)) == 4
     window.complaints[:] = [c for c in window.complaints if "WebSocket" not in c]
 
 

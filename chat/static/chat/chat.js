@@ -14,6 +14,7 @@ const THREADS = 30; // conversations of one page
 const MESSAGES = 100; // messages of one page
 const NEAR_END = 80; // pixels from the end of the page where it follows what comes
 const LAST_MS = 2_000; // how long after the last piece the whole answer may take
+const LATE_MS = 1_000; // how much later a message may be stored than it was sent
 const SETTLING_MS = 1_000; // between two looks whether the end of an answer is stored
 const MAX_READ_OUT = 500; // characters of an answer that a screen reader is told
 const ENDED = new Set(["completed", "failed", "cancelled"]);
@@ -80,6 +81,7 @@ function newTurn(asked, known, jobId = "") {
     jobId,
     isUnsent: !jobId,
     wasSent: false, // but nothing was heard of it
+    search: null, // for a message that was sent
     isFollowed: false, // by the events of its job, else by the frames of the chat
     lastSeq: 0,
     isStopping: false,
@@ -205,8 +207,8 @@ async function takeUp() {
   if (!turn) return;
   if (turn.hasEnded) await recall(mine);
   else if (!turn.isUnsent) followFromStart(mine, turn);
-  else if (turn.wasSent && (await hasArrived(mine, turn.asked))) await recall(mine);
-  else turn.wasSent = connection.send("chat_message", turn.asked);
+  else if (!turn.wasSent) turn.wasSent = connection.send("chat_message", turn.asked);
+  else await findOrSendAgain(mine, turn);
   draw();
 }
 
@@ -220,7 +222,18 @@ async function patiently(work) {
   }
 }
 
-/** Whether a message whose receipt was never heard of is stored. */
+/** A message whose receipt was never heard of: a busy server may still be storing it. */
+async function findOrSendAgain(mine, turn) {
+  const search = (turn.search = {}); // a later connection searches anew
+  for (const pause of [0, LATE_MS]) {
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    const isStored = await hasArrived(mine, turn.asked);
+    if (mine !== conversation || mine.turn !== turn || turn.search !== search) return;
+    if (isStored) return recall(mine);
+  }
+  connection.send("chat_message", turn.asked);
+}
+
 async function hasArrived(mine, { content }) {
   try {
     const thread = await get(`/api/threads/${encodeURIComponent(mine.id)}`);
