@@ -204,6 +204,34 @@ def settings_warnings() -> Iterable[Problem]:
             "ADMIN_TOKEN is not set: nobody can open the admin pages",
             f"set it to a random text of {MIN_LENGTH} characters or more",
         )
+    if settings.SERVER_TOOLS:
+        yield from _tool_warnings()
+
+
+def _tool_warnings() -> Iterable[Problem]:
+    """Yield the server's tools that only a user's own workflow can be."""
+    # Here, because the settings are checked without any node as well.
+    from workflows.agents.tool_names import node_named
+    from workflows.engine.errors import NodeTypeOff
+    from workflows.node_policy import allowed_nodes
+    from workflows.shipped_examples import example_tools
+
+    everybodys = {example.fields.tool_name for example in example_tools()}
+    for name in settings.SERVER_TOOLS:
+        if name in everybodys:
+            continue
+        try:
+            problem = "is no node" if node_named(name, allowed_nodes()) is None else ""
+        except NodeTypeOff as error:
+            problem = f"is none: {error}"
+        if problem:
+            yield (
+                "nodetool.W003",
+                f"NODETOOL_TOOLS (--tools): the tool '{name}' {problem}",
+                "name a node with expose_as_tool, or see that each user who asks has a "
+                "workflow with run mode 'tool' and this tool name; without it they get "
+                "no answer",
+            )
 
 
 def register() -> None:

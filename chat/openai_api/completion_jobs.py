@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -138,15 +139,7 @@ def of_provider(
 ) -> NewCompletion:
     """Return the completion of a provider's model. ``request`` has its messages."""
     job_id, form = new_id(), Form.of(wanted)
-    node = {
-        "id": "completion",
-        "type": CompletionNode.node_type,
-        "data": {
-            "request": msgspec.to_builtins(request),
-            "provider": found.access.spec.id,
-            "choices": wanted.choices,
-        },
-    }
+    node = _completion_node(found, request, choices=wanted.choices)
     job = JobRequest(
         job_id=job_id,
         graph={"nodes": [node, _form_node(job_id, form)], "edges": []},
@@ -155,6 +148,12 @@ def of_provider(
     return NewCompletion(
         stored=StoredCompletion(job_id=job_id, form=form, graph=None), job=job
     )
+
+
+def one_answer(found: Found, request: ChatRequest) -> JobRequest:
+    """Return the job of one answer that nobody can find again by an id."""
+    node = _completion_node(found, request, choices=1)
+    return JobRequest(graph={"nodes": [node], "edges": []}, job_type=SHORT_LIVED)
 
 
 def of_workflow(
@@ -207,6 +206,30 @@ async def stop_completion(owner_id: str, completion_id: str) -> StoredCompletion
 async def start(owner_id: str, new: NewCompletion) -> JobState:
     """Create the job of a completion; raises as ``create_job``."""
     return await services.create_job(owner_id, new.job, must_start=True)
+
+
+def served_tools(request: ChatRequest) -> tuple[str, ...]:
+    """Return the names of the server's own tools that a request goes with.
+
+    None if it says itself what is to be called: nothing, or a tool of its own.
+    """
+    names: tuple[str, ...] = settings.SERVER_TOOLS
+    return names if request.tool_choice in (None, "auto") else ()
+
+
+def _completion_node(
+    found: Found, request: ChatRequest, *, choices: int
+) -> dict[str, Any]:
+    return {
+        "id": "completion",
+        "type": CompletionNode.node_type,
+        "data": {
+            "request": msgspec.to_builtins(request),
+            "provider": found.access.spec.id,
+            "choices": choices,
+            "tools": served_tools(request),
+        },
+    }
 
 
 def _form_node(job_id: str, form: Form) -> dict[str, Any]:

@@ -109,7 +109,10 @@ class ProviderReading:
             RunCancelled: it was cancelled.
         """
         if _CHUNK in line:
-            return _said(_decode_piece(line))
+            piece = _decode_piece(line)
+            # What a tool has returned may look like one.
+            if piece.type == "chunk":
+                return _said(piece)
         read_end(line, CompletionFailed)
         return []
 

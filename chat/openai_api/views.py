@@ -89,12 +89,16 @@ class ModelDetail(OpenAIView):
 async def generation_of(
     request: Request, wanted: Completion, identity: Identity
 ) -> Generation:
-    """Return what answers a request: calls of a model, or the run of a workflow.
+    """Return what answers a request: calls of a model, or runs.
 
-    It goes with whoever waits for it.
+    A workflow runs, and so does a model that has tools of the server. All of it goes
+    with whoever waits for it.
     """
     # As in ``ChatCompletions.post``.
+    from chat.openai_api.completion_jobs import one_answer, served_tools
     from chat.openai_api.generation import Generation
+    from chat.openai_api.job_readings import ProviderReading
+    from chat.openai_api.job_runs import run_job
     from chat.openai_api.workflow_runs import run_workflow
 
     if providers.is_workflow(wanted.model, wanted.provider):
@@ -103,6 +107,12 @@ async def generation_of(
         answer = run_workflow(workflow, params, owner_id=owner_id, base_url=base_url)
         return Generation([answer], ChatRequest(model=wanted.model, messages=()))
     found, call = await _call_of(request, wanted, identity)
+    if served_tools(call):
+        runs = [
+            run_job(one_answer(found, call), ProviderReading(), identity.user_id)
+            for _ in range(wanted.choices)
+        ]
+        return Generation(runs, ChatRequest(model=wanted.model, messages=()))
     provider = found.access.connect()
     answers = [provider.stream(call) for _ in range(wanted.choices)]
     return Generation(answers, call)

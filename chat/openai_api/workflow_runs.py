@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
-from chat.errors import ModelNotFound, WorkflowFailed
+from chat.errors import ModelNotFound
 from chat.openai_api.errors import UNSUPPORTED, InvalidField
 from chat.openai_api.job_readings import WorkflowReading
+from chat.openai_api.job_runs import run_job
 from chat.openai_api.messages import Draft
 from chat.openai_api.requests import Completion
 from chat.workflow_models import WorkflowModel
-from jobs import feed, process, services
-from jobs.abandoned import cancel_soon
 from jobs.requests import JobRequest
 from workflows.errors import WorkflowNotFound
 from workflows.providers.messages import Chunk, Message, NamedTool, TextPart
@@ -75,30 +73,14 @@ async def run_workflow(
         RunCancelled: somebody has cancelled it.
         ApplicationError: the run did not begin; see ``create_job``.
     """
-    process.listen()
     job = JobRequest(workflow_id=workflow.id, params=params, job_type=JOB_TYPE)
     reading = WorkflowReading(workflow.load(), owner_id=owner_id, base_url=base_url)
-    reader = feed.open_reader(job.job_id, owner_id=owner_id, is_new=True)
-    creation = asyncio.ensure_future(
-        services.create_job(owner_id, job, must_start=True)
-    )
     try:
-        try:
-            await asyncio.shield(creation)
-        except WorkflowNotFound as error:
-            raise ModelNotFound(workflow.model_id) from error
-        async with aclosing(reader.pages()) as pages:  # type: ignore[type-var]
-            async for page in pages:
-                for line in page.lines:
-                    for _, chunk in await reading.read(line):
-                        if chunk is None:
-                            return
-                        yield chunk
-        raise WorkflowFailed("What the run has told is not stored any more")
-    finally:
-        reader.close()
-        if not reader.is_done:
-            cancel_soon(owner_id, job.job_id, created=creation)
+        async with aclosing(run_job(job, reading, owner_id)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+    except WorkflowNotFound as error:
+        raise ModelNotFound(workflow.model_id) from error
 
 
 def _text_of(draft: Draft) -> Message:

@@ -23,6 +23,7 @@ from workflows.providers.messages import (
     ChatRequest,
     Chunk,
     Message,
+    Tool,
     ToolCall,
     ToolCallDelta,
     Usage,
@@ -300,3 +301,71 @@ async def test_a_burst_of_chunks_leaves_others_their_turn():
     other.cancel()
 
     assert turns > 10
+
+
+# --- Tools of whoever asks
+
+LOOK = {"name": "look", "arguments": {}}
+OWN = (Tool("look"),)
+
+
+async def test_a_call_of_the_askers_tool_ends_the_loop_and_is_passed_on():
+    done = await Loop(script({"text": "a", "tool_calls": [LOOK]}), given=OWN).run()
+
+    assert done.happenings == [Piece("a")]
+    assert [call.name for call in done.loop.passed_calls] == ["look"]
+    assert done.loop.finish_reason == "tool_calls"
+    spent, told = done.loop.spent, done.usage.document()
+    assert spent.prompt_tokens == told["prompt_tokens"] > 0
+    assert spent.completion_tokens == told["completion_tokens"] > 0
+
+
+async def test_a_passed_call_that_was_cut_says_so():
+    what = script({"tool_calls": [LOOK], "finish_reason": "length"})
+
+    done = await Loop(what, given=OWN).run()
+
+    assert len(done.loop.passed_calls) == 1
+    assert done.loop.finish_reason == "length"
+
+
+async def test_of_an_answer_that_calls_both_kinds_nothing_runs():
+    adder = Adder()
+    what = script({"tool_calls": [ADD, LOOK, ADD, LOOK]})
+
+    done = await Loop(what, adder, given=OWN).run()
+
+    assert adder.calls == []
+    assert [call.name for call in done.loop.passed_calls] == ["look", "look"]
+
+
+async def test_both_kinds_are_offered_and_the_askers_name_wins():
+    provider = Answers([Chunk(text="hi")])
+    own = (Tool("look"), Tool("add", "mine"))
+
+    await Loop("?", Adder(), given=own, reached=provider.reached()).run()
+
+    assert provider.requests[0].tools == own
+    assert provider.requests[0].tool_choice is None
+
+
+async def test_arguments_for_the_asker_are_never_passed_on_in_part():
+    text = "x" * (tools.MAX_ARGUMENTS + 5)
+    provider = Answers([call("look", text)])
+
+    with pytest.raises(AgentError, match="arguments"):
+        await Loop("?", given=OWN, reached=provider.reached()).run()
+
+
+@pytest.mark.parametrize("must_fit", [True, False])
+async def test_a_conversation_is_only_cut_where_it_must_fit(must_fit):
+    provider = Answers([Chunk(text="hi")])
+    reached = ReachedModel(provider, "v", "m", context_tokens=5_000)
+    long = [said("user", "x" * 4_000)] * 5
+    request = ChatRequest(model="m", messages=tuple(long))
+
+    loop = AgentLoop(reached, request, usage=UsageTally(), must_fit=must_fit)
+    async with aclosing(loop.run()) as happenings:
+        assert [each async for each in happenings] == [Piece("hi")]
+
+    assert len(provider.requests[0].messages) == (1 if must_fit else 5)

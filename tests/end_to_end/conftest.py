@@ -40,7 +40,7 @@ def server(_shared_server) -> Iterator[ServerProcess]:
         process.require_running()
     _shared_server.mark_logs()
     yield _shared_server
-    _assert_sound(_shared_server)
+    assert_sound(_shared_server)
 
 
 @pytest.fixture
@@ -107,9 +107,9 @@ def _servers(mode: str, folder: Path) -> Iterator[NewServer]:
 
         yield make
         for server in servers:
-            _assert_sound(server)
+            assert_sound(server)
 
 
-def _assert_sound(server: ServerProcess) -> None:
+def assert_sound(server: ServerProcess) -> None:
     assert_stored_jobs_valid(server)
     server.assert_clean_log()

@@ -47,6 +47,11 @@ class Answer:
         self._said = 0
 
     @property
+    def has_said_anything(self) -> bool:
+        """Whether there is something to count."""
+        return self.has_begun or self.finish_reason is not None
+
+    @property
     def text(self) -> str:
         """The text, without what the model only thought."""
         return "".join(self._text)
@@ -84,7 +89,7 @@ class Answer:
 
     def count(self, tally: UsageTally) -> None:
         """Add what the call has used, if the model has said anything."""
-        if self.has_begun or self.finish_reason:
+        if self.has_said_anything:
             tally.add(self.usage.prompt_tokens, self.usage.completion_tokens)
 
     def message(self) -> Message:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from typing import Any
 
 import msgspec
 
 from workflows.agents.answers import Answer, ask
 from workflows.agents.context_window import fitted
 from workflows.agents.tools import (
+    MAX_ARGUMENTS,
     AskedCall,
     Outcome,
     Tool,
@@ -28,6 +30,7 @@ from workflows.providers.messages import (
     Message,
     TextPart,
     ToolCall,
+    Usage,
 )
 from workflows.providers.messages import Tool as GivenTool
 
@@ -50,6 +53,7 @@ class Piece(msgspec.Struct, frozen=True):
 
     text: str
     is_thinking: bool = False
+    logprobs: list[dict[str, Any]] | None = None
 
 
 class ToolStarted(msgspec.Struct, frozen=True):
@@ -80,6 +84,11 @@ class AgentLoop:
     At most ``max_rounds`` times the model gets the results of tools; then it has to
     answer with what it has. Every call of it is counted in ``usage``, failed ones too
     if they have said something.
+
+    ``tools`` run here. Those of ``request`` belong to whoever asks: an answer that
+    calls some of them is the last, and ``passed_calls`` are these calls; what it calls
+    of ``tools`` as well does not run, and one of these with a name of theirs is left
+    out. ``must_fit``: the oldest exchanges go where the model has no room for them.
     """
 
     def __init__(
@@ -90,15 +99,21 @@ class AgentLoop:
         usage: UsageTally,
         tools: Sequence[Tool] = (),
         max_rounds: int = MAX_ROUNDS,
+        must_fit: bool = True,
     ) -> None:
         self._reached = reached
         self._request = request
         self._usage = usage
-        self._tools = {tool.name: tool for tool in tools}
+        self._asker_names = {tool.name for tool in request.tools}
+        self._tools = {t.name: t for t in tools if t.name not in self._asker_names}
         self._max_rounds = max_rounds
+        self._must_fit = must_fit
         self._messages = list(request.messages)
         self._text: list[str] = []
         self.finish_reason: FinishReason = "stop"
+        self.passed_calls: tuple[ToolCall, ...] = ()
+        self.spent = Usage()
+        """What the calls of the model have used so far."""
 
     @property
     def text(self) -> str:
@@ -110,7 +125,8 @@ class AgentLoop:
 
         Raises:
             ProviderError: a call of the model failed.
-            AgentError: the model asks for tools without end.
+            AgentError: the model asks for tools without end, or says more to a tool of
+                the request than is kept.
         """
         for rounds in range(self._max_rounds + 1):
             request = self._next_request(is_last=rounds == self._max_rounds)
@@ -120,6 +136,8 @@ class AgentLoop:
                     yield piece
             if not answer.tool_calls:
                 self.finish_reason = answer.finish_reason or "stop"
+                return
+            if self._passes_on(answer):
                 return
             if rounds == self._max_rounds:
                 break
@@ -132,24 +150,45 @@ class AgentLoop:
             "without an answer"
         )
 
+    def _passes_on(self, answer: Answer) -> bool:
+        """Tell whether an answer is the last because it calls tools of the request."""
+        names = self._asker_names
+        calls = tuple(call for call in answer.tool_calls if call.name in names)
+        if any(len(call.arguments) > MAX_ARGUMENTS for call in calls):
+            raise AgentError(
+                f"The model gives a tool more than {MAX_ARGUMENTS} characters of "
+                "arguments"
+            )
+        if calls:
+            is_cut = answer.finish_reason == "length"
+            self.passed_calls = calls
+            self.finish_reason = "length" if is_cut else "tool_calls"
+        return bool(calls)
+
     def _next_request(self, *, is_last: bool) -> ChatRequest:
         request = self._request
-        messages = fitted(
-            self._messages,
-            context_tokens=self._reached.context_tokens,
-            answer_tokens=request.max_tokens,
-        )
-        tools = tuple(described(tool) for tool in self._tools.values())
+        messages = self._conversation()
+        served = (described(tool) for tool in self._tools.values())
+        tools = (*request.tools, *served)
+        can_call = bool(tools) and not is_last
         # Some vendors take no conversation in which tools were called without any.
         tools = tools or _tools_called_in(messages)
         if not tools:
             return msgspec.structs.replace(request, messages=messages)
-        must_answer = is_last or not self._tools
         return msgspec.structs.replace(
             request,
             messages=messages,
             tools=tools,
-            tool_choice="none" if must_answer else request.tool_choice,
+            tool_choice=request.tool_choice if can_call else "none",
+        )
+
+    def _conversation(self) -> tuple[Message, ...]:
+        if not self._must_fit:
+            return tuple(self._messages)
+        return fitted(
+            self._messages,
+            context_tokens=self._reached.context_tokens,
+            answer_tokens=self._request.max_tokens,
         )
 
     async def _say(
@@ -172,9 +211,14 @@ class AgentLoop:
                     if chunk.text:
                         text, gap = gap + chunk.text, ""
                         self._text.append(text)
-                        yield Piece(text)
+                        yield Piece(text, logprobs=chunk.logprobs)
         finally:
-            answer.count(self._usage)
+            self._count(answer)
+
+    def _count(self, answer: Answer) -> None:
+        if answer.has_said_anything:
+            self.spent += answer.usage
+        answer.count(self._usage)
 
     async def _call_tools(
         self, calls: Sequence[ToolCall]
@@ -207,7 +251,7 @@ class AgentLoop:
         self._usage.tool_calls += 1
         tool = self._tools.get(call.name)
         if tool is None:
-            names = ", ".join(self._tools) or "none"
+            names = ", ".join([*self._tools, *sorted(self._asker_names)]) or "none"
             return failed(f"There is no tool '{call.name}'. There are: {names}")
         return await perform(tool, call)
 

@@ -9,6 +9,7 @@ from workflows.agents.tools import Tool
 from workflows.engine.context import NodeContext, SavedWorkflow
 from workflows.engine.errors import EngineError, UnknownNodeType
 from workflows.engine.node import Node
+from workflows.engine.registry import NodeRegistry
 
 MAX_TOOLS = 64
 MAX_LISTED = 30
@@ -44,6 +45,24 @@ async def tools_named(names: Iterable[str], context: NodeContext) -> list[Tool]:
     return [finder.find(name) for name in wanted]
 
 
+def node_named(name: str, nodes: NodeRegistry) -> type[Node] | None:
+    """Return the node that is the tool of a name, if one is.
+
+    Raises:
+        NodeTypeOff: one is, but the mode of the server leaves it out.
+    """
+    if name in NODES_BY_NAME:
+        return nodes.get(NODES_BY_NAME[name])
+    by_tool_name = {
+        tool_name(cls.node_type): cls for cls in nodes if cls.expose_as_tool
+    }
+    try:
+        cls = by_tool_name.get(name) or nodes.get(name)
+    except UnknownNodeType:
+        return None
+    return cls if cls.expose_as_tool else None
+
+
 class _Finder:
     def __init__(self, context: NodeContext, workflows: list[SavedWorkflow]) -> None:
         self._context = context
@@ -56,26 +75,13 @@ class _Finder:
         workflow = self._workflows.get(name)
         if workflow is not None:
             return WorkflowTool(workflow, self._context)
-        cls = self._node(name)
+        cls = node_named(name, self._context.run.nodes)
         if cls is None:
             raise UnknownTool(
                 f"There is no tool '{name}'. Name the tool of a workflow with run mode "
                 f"'tool', or a node that may be one. There are: {self._listed()}"
             )
         return NodeTool(cls, self._context, name=name if name in NODES_BY_NAME else "")
-
-    def _node(self, name: str) -> type[Node] | None:
-        nodes = self._context.run.nodes
-        if name in NODES_BY_NAME:
-            return nodes.get(NODES_BY_NAME[name])
-        by_tool_name = {
-            tool_name(cls.node_type): cls for cls in nodes if cls.expose_as_tool
-        }
-        try:
-            cls = by_tool_name.get(name) or nodes.get(name)
-        except UnknownNodeType:
-            return None
-        return cls if cls.expose_as_tool else None
 
     def _listed(self) -> str:
         workflows = sorted({each.tool_name for each in self._workflows.values()})

@@ -7,12 +7,18 @@ The graph of such a job is the server's own: ``Completion`` asks a model, while
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
+from workflows.agents.loop import AgentError, AgentLoop, Piece
+from workflows.agents.telling import Teller
+from workflows.agents.tool_names import tools_named
+from workflows.agents.tools import Tool
 from workflows.engine.context import NodeContext, ReachedModel
+from workflows.engine.errors import EngineError
 from workflows.engine.node import Node
 from workflows.nodes import registry
 from workflows.providers.base import ProviderError
@@ -21,9 +27,12 @@ from workflows.providers.messages import (
     ChatRequest,
     Chunk,
     FinishReason,
+    ToolCall,
     ToolCallDelta,
     Usage,
 )
+
+ARGUMENTS_AT_ONCE = 8 * 1024
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -68,6 +77,10 @@ class Completion(Node):
     ``request`` is a ``ChatRequest`` as JSON, with the provider's own id of the model.
     Stop strings are applied here. An error of the provider is told before the node
     fails with it.
+
+    ``tools`` are names of tools that run here while the model answers; the answer does
+    not show their calls. Those of the request are never run: a call of one ends the
+    answer, of which it is a part.
     """
 
     outputs = {"output": "none"}
@@ -76,6 +89,7 @@ class Completion(Node):
     request: dict[str, Any] = {}
     provider: str = ""
     choices: int = 1
+    tools: list[str] = []
 
     async def process(self, context: NodeContext) -> dict[str, Any]:
         try:
@@ -88,13 +102,31 @@ class Completion(Node):
     async def _answer(self, context: NodeContext) -> None:
         request = msgspec.convert(self.request, ChatRequest)
         reached = await context.models.find(request.model, self.provider or None)
+        tools = await self._served_tools(context)
         try:
             async with asyncio.TaskGroup() as group:
                 for index in range(self.choices):
                     call = Call(index, request)
-                    group.create_task(_answer_one(context, reached, request, call))
+                    answer = _answer_one(context, reached, request, tools, call)
+                    group.create_task(answer)
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from failed
+
+    async def _served_tools(self, context: NodeContext) -> list[Tool]:
+        """Return the tools that run here.
+
+        Raises:
+            ProviderError: one is not to be had. The caller cannot do anything about
+                it, and to ask again does not help.
+        """
+        try:
+            return await tools_named(self.tools, context)
+        except EngineError as error:
+            raise ProviderError(
+                f"The server's own tools (NODETOOL_TOOLS) are not all there: {error}",
+                status=400,
+                code="server_tool_not_found",
+            ) from error
 
 
 @registry.register("nodetool.chat.CompletionForm")
@@ -109,18 +141,68 @@ class CompletionForm(Node):
 
 
 async def _answer_one(
-    context: NodeContext, reached: ReachedModel, request: ChatRequest, call: Call
+    context: NodeContext,
+    reached: ReachedModel,
+    request: ChatRequest,
+    tools: Sequence[Tool],
+    call: Call,
 ) -> None:
-    async with aclosing(reached.provider.stream(request)) as chunks:
+    """Tell one answer; with ``tools`` it is the end of an agent's loop."""
+    loop = None
+    if tools:
+        loop = AgentLoop(
+            reached, request, usage=context.run.usage, tools=tools, must_fit=False
+        )
+    said = reached.provider.stream(request) if loop is None else _say(context, loop)
+    async with aclosing(said) as chunks:
         async for chunk in chunks:
             await _tell_chunk(context, call.index, chunk, call.take(chunk))
             if call.is_cut:
                 break
     rest, reason = call.end()
-    usage = call.usage
-    context.run.usage.add(usage.prompt_tokens, usage.completion_tokens)
+    if loop is None:
+        usage = call.usage
+        context.run.usage.add(usage.prompt_tokens, usage.completion_tokens)
+    else:  # it has counted its calls by itself
+        usage = loop.spent
     last = Details(choice=call.index, finish_reason=reason, usage=usage)
     await _tell(context, last, rest, done=True)
+
+
+async def _say(context: NodeContext, loop: AgentLoop) -> AsyncGenerator[Chunk, None]:
+    """Yield what a loop comes to as if one answer of a model had said it.
+
+    Raises:
+        ProviderError: a call of the model failed, or it comes to no answer.
+    """
+    teller = Teller(context)
+    try:
+        async with aclosing(loop.run()) as happenings:
+            async for happening in happenings:
+                if isinstance(happening, Piece):
+                    yield _chunk_of(happening)
+                else:
+                    await teller.tell(happening)
+    except AgentError as error:
+        raise ProviderError(str(error), status=502) from error
+    for number, call in enumerate(loop.passed_calls):
+        for delta in _deltas(number, call):
+            yield Chunk(tool_calls=(delta,))
+    yield Chunk(finish_reason=loop.finish_reason)
+
+
+def _chunk_of(piece: Piece) -> Chunk:
+    if piece.is_thinking:
+        return Chunk(reasoning=piece.text)
+    return Chunk(text=piece.text, logprobs=piece.logprobs)
+
+
+def _deltas(number: int, call: ToolCall) -> Iterator[ToolCallDelta]:
+    """Yield a call in pieces: the log of a job takes no large events."""
+    yield ToolCallDelta(number, call.id, call.name)
+    for start in range(0, len(call.arguments), ARGUMENTS_AT_ONCE):
+        piece = call.arguments[start : start + ARGUMENTS_AT_ONCE]
+        yield ToolCallDelta(number, arguments=piece)
 
 
 async def _tell_chunk(

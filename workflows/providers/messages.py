@@ -160,6 +160,15 @@ class Usage(msgspec.Struct, frozen=True):
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
 
+    def __add__(self, other: Usage) -> Usage:
+        """Return the usage of both; a detail that only one of them tells is its."""
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            _added(self.cached_tokens, other.cached_tokens),
+            _added(self.reasoning_tokens, other.reasoning_tokens),
+        )
+
 
 class Source(msgspec.Struct, frozen=True):
     """A page of the web that an answer rests on."""
@@ -233,3 +242,10 @@ class ModelInfo(msgspec.Struct, frozen=True):
 def estimate_tokens(text: str) -> int:
     """Return about how many tokens a text has, where nobody counts them."""
     return -(-len(text) // CHARACTERS_PER_TOKEN)
+
+
+def _added(one: int | None, other: int | None) -> int | None:
+    """Return the sum of what is known."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
