@@ -125,6 +125,12 @@ class ContentRequired(InvalidTurn):
     default_message = "content is required"
 
 
+class MessageIdTaken(Conflict):
+    """The id that a client gives a message is that of another one."""
+
+    default_message = "The id of this message is already used"
+
+
 class TurnReplaced(Conflict):
     """Another message came in the same thread before this one could be answered."""
 

@@ -16,6 +16,7 @@ from jobs.errors import InvalidJobRequest, JobNotFound
 from jobs.requests import check_job_id
 from jobs.services import answer_question
 from nodetool_site.lib.errors import ApplicationError
+from storage.ids import new_id
 from workflows.engine.sanitize import sanitize
 
 MAX_TOOLS = 128
@@ -111,7 +112,8 @@ def turn_request(
         message = read_message({"role": "user", **data})
     except InvalidMessage as error:
         raise InvalidJobRequest(error.message) from error
-    return TurnRequest(message, thread_id, session.client_tools)
+    message_id = _text(data, "id") or new_id()
+    return TurnRequest(message, thread_id, session.client_tools, message_id)
 
 
 def _asker(session: ChatSession, message: Message, call_id: str) -> str | None:

@@ -30,15 +30,21 @@ async def begin_turn(
     check(request)
     if not request.is_answered:
         return await start_turn(session.user_id, request)
+    job_id = request.job_id(session.user_id)
+    if any(view.job_id == job_id for view in session.turns):
+        return await start_turn(session.user_id, request)  # said twice
     await _tell_to_the_end(session, thread_id)
     kind = WorkflowTurnView if request.is_for_workflow else TurnView
-    view = kind(session.user_id, thread_id, request.job_id)
-    session.follow(request.job_id, is_new=True, view=view)
+    view = kind(session.user_id, thread_id, job_id)
+    session.follow(job_id, is_new=True, view=view)
     try:
-        return await start_turn(session.user_id, request)
+        turn = await start_turn(session.user_id, request)
     except BaseException:
-        session.unfollow(request.job_id)
+        session.unfollow(job_id)
         raise
+    if not turn.is_new:
+        session.look_again(job_id)
+    return turn
 
 
 async def end_turn(session: ChatSession, thread_id: str) -> str | None:

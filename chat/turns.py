@@ -6,6 +6,7 @@ where somebody stops it or says something new in its thread.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from chat.documents import MessageFields, text_of
-from chat.errors import ContentRequired, InvalidTurn, TurnReplaced
+from chat.errors import ContentRequired, InvalidTurn, MessageIdTaken, TurnReplaced
 from chat.models import Message, OpenTurn, Thread
 from chat.reads import open_turn, read_history
 from chat.services import (
@@ -53,14 +54,18 @@ class TurnRequest:
     """What somebody says. Without ``thread_id`` a thread is made.
 
     ``client_tools``: ``{"name", "description", "parameters"}`` of the tools that run
-    where the turn is watched. ``job_id``: of the job that is to answer, never used
-    before.
+    where the turn is watched. ``message_id``: one that the client has chosen makes the
+    same message, said again, the same turn.
     """
 
     message: MessageFields
     thread_id: str | None = None
     client_tools: list[Json] = field(default_factory=list)
-    job_id: str = field(default_factory=new_id)
+    message_id: str = field(default_factory=new_id)
+
+    def job_id(self, owner_id: str) -> str:
+        """Return the id of the job that answers: always the same for a message."""
+        return hashlib.sha256(f"{owner_id} {self.message_id}".encode()).hexdigest()[:32]
 
     @property
     def is_answered(self) -> bool:
@@ -76,12 +81,16 @@ class TurnRequest:
 
 @dataclass(slots=True, frozen=True)
 class Turn:
-    """A turn that has begun. ``job_id`` is None where nothing is to be answered."""
+    """A turn that has begun. ``job_id`` is None where nothing is to be answered.
+
+    ``is_new``: it began with this very request.
+    """
 
     thread_id: str
     message_id: str
     job_id: str | None
     is_workflow: bool = False
+    is_new: bool = True
 
 
 def check(request: TurnRequest) -> None:
@@ -89,9 +98,12 @@ def check(request: TurnRequest) -> None:
 
     Raises:
         ContentRequired: the message says nothing.
-        InvalidTurn: it is no user's, or names no workflow where it should.
+        InvalidTurn: it is no user's, has an id that no message may have, or names no
+            workflow where it should.
     """
     message = request.message
+    if not is_usable_id(request.message_id):
+        raise InvalidTurn("id must be 1 to 64 characters of A-Z, a-z, 0-9, '-' and '_'")
     if message.role not in ("user", "system"):
         raise InvalidTurn("role must be 'user' or 'system'")
     content = message.content
@@ -106,10 +118,12 @@ async def start_turn(owner_id: str, request: TurnRequest) -> Turn:
 
     A turn of the thread that is under way is cancelled; it has ended, and what it has
     said is stored, before this one begins. A system message is stored, and that is all.
+    A message that is stored already begins nothing: its turn is returned.
 
     Raises:
         ContentRequired, InvalidTurn: see ``check``.
         ThreadNotFound: the thread is somebody else's.
+        MessageIdTaken: the message's id is that of another message.
         WorkflowNotFound: the user may run no workflow of that id.
         AmbiguousTextInput: several of the workflow's inputs could take the text.
         Unavailable: the turn before does not end.
@@ -118,21 +132,27 @@ async def start_turn(owner_id: str, request: TurnRequest) -> Turn:
     check(request)
     thread = await db(_thread, owner_id, request.thread_id)
     if not request.is_answered:
-        message = await db(_add, thread, request.message)
-        return Turn(thread.pk, message.pk, None)
-    job_id, message_id = request.job_id, new_id()
-    await _open(
+        is_new = await db(_add, thread, request)
+        return Turn(thread.pk, request.message_id, None, is_new=is_new)
+    job_id, message_id = request.job_id(owner_id), request.message_id
+    is_new = await _open(
         owner_id, thread, request, OpenTurn(job_id=job_id, message_id=message_id)
     )
+    if not is_new and not await _is_without_job(owner_id, job_id):
+        return Turn(
+            thread.pk, message_id, job_id, request.is_for_workflow, is_new=False
+        )
     try:
         job = await _job(owner_id, thread.pk, message_id, job_id, request)
-        await create_job(owner_id, job)
+        state = await create_job(owner_id, job)
     except ApplicationError:
         await db(_withdraw, job_id, message_id)
         raise
     if not await db(_is_open, job_id):
         await _leave_to_others(owner_id, job_id)
-    return Turn(thread.pk, message_id, job_id, request.is_for_workflow)
+    return Turn(
+        thread.pk, message_id, job_id, request.is_for_workflow, is_new=state.is_new
+    )
 
 
 async def stop_turn(owner_id: str, thread_id: str) -> str | None:
@@ -157,20 +177,32 @@ def _thread(owner_id: str, thread_id: str | None) -> Thread:
 
 async def _open(
     owner_id: str, thread: Thread, request: TurnRequest, turn: OpenTurn
-) -> None:
-    """Make the turn the open one of its thread, and store the message."""
+) -> bool:
+    """Make the turn the open one of its thread, and store the message.
+
+    False if the message is there already; then nothing is changed.
+    """
     for _ in range(MAX_TRIES):
         before = await db(_try_to_open, thread, request, turn)
         if before is None:
-            return
+            return True
+        if before == turn.job_id:
+            return False
         await _end(owner_id, before)
     raise Unavailable("Too many messages in this thread at once")
 
 
+async def _is_without_job(owner_id: str, job_id: str) -> bool:
+    """Tell whether a turn is open whose job was never made: its server was lost."""
+    return await get_state(owner_id, job_id) is None and await db(_is_open, job_id)
+
+
 def _try_to_open(thread: Thread, request: TurnRequest, turn: OpenTurn) -> str | None:
-    """Open a turn, else return the job of the one that is open."""
+    """Open a turn, else return the job of the one that is open, or of this message."""
     with transaction.atomic():
         locked = lock_thread(thread.pk)
+        if _is_stored(locked, request):
+            return turn.job_id
         found = OpenTurn.objects.filter(thread=locked).first()
         if found is not None:
             return found.job_id
@@ -259,9 +291,34 @@ def _graph(message: MessageFields) -> Json | None:
     return graph if graph and graph.get("nodes") else None
 
 
-def _add(thread: Thread, fields: MessageFields) -> Message:
+def _add(thread: Thread, request: TurnRequest) -> bool:
+    """Store a message; False if it is there already."""
     with transaction.atomic():
-        return add_messages(lock_thread(thread.pk), [new_message(fields)])[0]
+        locked = lock_thread(thread.pk)
+        if _is_stored(locked, request):
+            return False
+        add_messages(locked, [new_message(request.message, request.message_id)])
+    return True
+
+
+def _is_stored(thread: Thread, request: TurnRequest) -> bool:
+    """Tell whether this very message is in the thread.
+
+    Raises:
+        MessageIdTaken: its id is that of another one.
+    """
+    found = Message.objects.filter(pk=request.message_id).first()
+    if found is None:
+        return False
+    said = msgspec.json.decode(found.document)
+    message = request.message
+    if (found.thread_id, found.role, said["content"]) != (
+        thread.pk,
+        message.role,
+        message.content,
+    ):
+        raise MessageIdTaken
+    return True
 
 
 def _is_open(job_id: str) -> bool:

@@ -295,6 +295,23 @@ async def test_ws_replies_before_the_turn(me, ws):
     assert (job["status"], job["job_type"]) == ("completed", "chat")
 
 
+async def test_a_message_sent_again_on_another_socket_is_told_from_its_start(me, ws):
+    again = command("chat_message", **said("hello"), thread_id="t1", id="m1")
+    async with ws, Socket(path="/ws") as other:
+        ws.send(again)
+        first = await until(ws, "message")
+        ws.send(again)
+        here = await until(ws, "message")
+        other.send(again)
+        elsewhere = await until(other, "message")
+
+        assert first == here == elsewhere
+        other.send(command("chat_message", **said("else"), thread_id="t1", id="m1"))
+        refused = await other.receive()
+    assert refused["error"] == "The id of this message is already used"
+    assert await contents(me, "t1") == [("user", "hello"), ("assistant", "hello")]
+
+
 async def test_ws_stops_a_turn_by_its_thread_or_its_job(ws):
     async with ws:
         for by in ("thread_id", "job_id"):

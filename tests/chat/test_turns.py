@@ -7,7 +7,13 @@ import pytest
 
 from chat import services, settlement, turns
 from chat.documents import MessageFields, read_message
-from chat.errors import ContentRequired, InvalidTurn, ThreadNotFound, TurnReplaced
+from chat.errors import (
+    ContentRequired,
+    InvalidTurn,
+    MessageIdTaken,
+    ThreadNotFound,
+    TurnReplaced,
+)
 from chat.models import Message, OpenTurn, Thread
 from chat.turns import TurnRequest, start_turn, stop_turn
 from jobs import endings, feed
@@ -30,9 +36,12 @@ def owner_id(owner, engine) -> str:
     return owner.pk
 
 
-def request(content, thread_id=None, model="fake/scripted", **fields) -> TurnRequest:
+def request(
+    content, thread_id=None, model="fake/scripted", message_id=None, **fields
+) -> TurnRequest:
     said = {"role": "user", "content": content, "model": model, **fields}
-    return TurnRequest(read_message(said), thread_id)
+    given = {} if message_id is None else {"message_id": message_id}
+    return TurnRequest(read_message(said), thread_id, **given)
 
 
 async def until_told(job_id, owner_id, word=b'"type":"chunk"') -> None:
@@ -149,6 +158,64 @@ async def test_a_thread_that_has_a_name_keeps_it(owner_id):
         await end(turn, owner_id)
 
     assert (await db(Thread.objects.get, pk=thread.pk)).title == "Mine"
+
+
+async def test_a_message_said_again_is_the_same_turn(owner_id):
+    again = request(SLOW, "t", message_id="m1")
+    turns_of_it = await asyncio.gather(*(start_turn(owner_id, again) for _ in range(5)))
+    later = await start_turn(owner_id, again)
+
+    assert {turn.job_id for turn in turns_of_it} == {later.job_id}
+    assert [turn.is_new for turn in turns_of_it].count(True) == 1
+    assert not later.is_new
+    await stop_turn(owner_id, "t")
+    ended = await start_turn(owner_id, again)
+    assert (ended.job_id, ended.is_new) == (later.job_id, False)
+    assert [role for role, _ in await said_in("t")].count("user") == 1
+
+
+async def test_a_system_message_said_again_is_stored_once(owner_id):
+    system = request("be kind", "t", role="system", message_id="s")
+
+    first, second = [await start_turn(owner_id, system) for _ in range(2)]
+
+    assert (first.is_new, second.is_new) == (True, False)
+    assert await said_in("t") == [("system", "be kind")]
+
+
+@pytest.mark.parametrize(
+    ("content", "thread_id"), [("something else", "t"), ("hi", "another")]
+)
+async def test_the_id_of_a_message_is_taken_for_every_other(
+    owner_id, users, content, thread_id
+):
+    turn = await start_turn(owner_id, request("hi", "t", message_id="m"))
+    await end(turn, owner_id)
+
+    with pytest.raises(MessageIdTaken):
+        await start_turn(owner_id, request(content, thread_id, message_id="m"))
+    with pytest.raises(MessageIdTaken):
+        await start_turn("alice", request("hi", "theirs", message_id="m"))
+    assert await said_in("t") == [("user", "hi"), ("assistant", "hi")]
+
+
+async def test_a_message_whose_server_was_lost_before_its_job_is_answered(
+    owner_id, monkeypatch
+):
+    said = request("hi", "t", message_id="m")
+
+    async def lose(*args):
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(turns, "create_job", lose)
+        with pytest.raises(asyncio.CancelledError):
+            await start_turn(owner_id, said)
+
+    turn = await start_turn(owner_id, said)
+
+    assert await end(turn, owner_id) == "completed"
+    assert await said_in("t") == [("user", "hi"), ("assistant", "hi")]
 
 
 async def test_a_turn_that_is_refused_leaves_no_message(owner_id, monkeypatch):

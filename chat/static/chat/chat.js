@@ -5,7 +5,7 @@
 // follows the job from its first event; when that has ended it reads again.
 
 import { $, make, oncePerFrame, show } from "../nodetool_site/dom.js";
-import { ask, get, newId, Refused, Unreachable } from "../nodetool_site/server.js";
+import { ask, get, newId, Unreachable } from "../nodetool_site/server.js";
 import { addView, attempt, connect, go } from "../nodetool_site/shell.js";
 import { chosen, loadChoices } from "./choices.js";
 import { Answer, blocksOf, Question } from "./messages.js";
@@ -14,7 +14,6 @@ const THREADS = 30; // conversations of one page
 const MESSAGES = 100; // messages of one page
 const NEAR_END = 80; // pixels from the end of the page where it follows what comes
 const LAST_MS = 2_000; // how long after the last piece the whole answer may take
-const LATE_MS = 1_000; // how much later a message may be stored than it was sent
 const SETTLING_MS = 1_000; // between two looks whether the end of an answer is stored
 const MAX_READ_OUT = 500; // characters of an answer that a screen reader is told
 const ENDED = new Set(["completed", "failed", "cancelled"]);
@@ -189,7 +188,7 @@ function say() {
     conversation.id = newId();
     history.pushState(null, "", `?thread=${conversation.id}`);
   }
-  const asked = { thread_id: conversation.id, role: "user", content, ...target };
+  const asked = { id: newId(), thread_id: conversation.id, role: "user", content, ...target };
   conversation.turn = newTurn(asked, conversation.messages.keys());
   $("chat-text").value = "";
   $("chat-text").focus();
@@ -207,9 +206,13 @@ async function takeUp() {
   if (!turn) return;
   if (turn.hasEnded) await recall(mine);
   else if (!turn.isUnsent) followFromStart(mine, turn);
-  else if (!turn.wasSent) turn.wasSent = connection.send("chat_message", turn.asked);
-  else await findOrSendAgain(mine, turn);
+  else send(turn);
   draw();
+}
+
+/** Say it, perhaps again: by its id the server knows a message that it has. */
+function send(turn) {
+  turn.wasSent = connection.send("chat_message", turn.asked) || turn.wasSent;
 }
 
 /** Wait for something that is done again with the next connection if it fails now. */
@@ -220,31 +223,6 @@ async function patiently(work) {
     if (!(error instanceof Unreachable) || !conversation?.turn) throw error;
     connection.again();
   }
-}
-
-/** A message whose receipt was never heard of: a busy server may still be storing it. */
-async function findOrSendAgain(mine, turn) {
-  const search = (turn.search = {}); // a later connection searches anew
-  for (const pause of [0, LATE_MS]) {
-    await new Promise((resolve) => setTimeout(resolve, pause));
-    const isStored = await hasArrived(mine, turn.asked);
-    if (mine !== conversation || mine.turn !== turn || turn.search !== search) return;
-    if (isStored) return recall(mine);
-  }
-  connection.send("chat_message", turn.asked);
-}
-
-async function hasArrived(mine, { content }) {
-  try {
-    const thread = await get(`/api/threads/${encodeURIComponent(mine.id)}`);
-    if (thread.job_id) return true;
-  } catch (error) {
-    if (error instanceof Refused && error.status === 404) return false;
-    throw error;
-  }
-  const query = new URLSearchParams({ thread_id: mine.id, limit: MESSAGES, reverse: true });
-  const { messages } = await get(`/api/messages/?${query}`);
-  return messages.some((message) => message.content === content && !mine.messages.has(message.id));
 }
 
 function followFromStart(mine, turn) {
