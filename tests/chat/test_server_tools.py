@@ -6,6 +6,7 @@ import json
 import pytest
 
 from chat.openai_api.job_readings import ProviderReading
+from jobs import abandoned
 from jobs.models import SHORT_LIVED, Job
 from nodetool_site.checks import check_settings
 from nodetool_site.lib.db import db
@@ -14,6 +15,7 @@ from tests.chat.test_hanging_up import Endless
 from tests.chat.test_resumable import provide  # noqa: F401 - a fixture
 from tests.chat.test_workflow_models import PATH, deltas, job_with
 from tests.jobs.http_client import parse_sse
+from workflows.nodes.chat_completion import Completion
 
 SUM = {"name": "lib_math_Add", "arguments": {"a": 2, "b": 3}}
 LOOK = {"name": "look", "arguments": {"at": "it"}}
@@ -236,6 +238,22 @@ async def test_who_leaves_ends_the_job_and_the_call(me, provide, stream):  # noq
 
     await asyncio.wait_for(endless.closed(), 2)
     await job_with("cancelled")
+
+
+async def test_a_job_whose_answer_is_whole_is_left_to_end(me, monkeypatch):
+    answer, go_on = Completion._answer, asyncio.Event()
+
+    async def slowly(self, context):
+        await answer(self, context)
+        await go_on.wait()
+
+    monkeypatch.setattr(Completion, "_answer", slowly)
+
+    await choice_of(me, asked({"text": "hi"}))
+    await asyncio.gather(*abandoned._cancelling)
+    go_on.set()
+
+    await job_with("completed")
 
 
 async def test_what_a_tool_returns_is_no_piece_of_the_answer():
