@@ -22,6 +22,7 @@ class MessageFields(msgspec.Struct, kw_only=True):
 
     ``content``: text, an object, or parts (``{"type": "text", "text"}``,
     ``{"type": "image_url", "image"}``, ...). ``tool_calls``: see ``MessageEvent``.
+    ``error``: why an answer broke off, or never came.
     """
 
     workflow_id: str | None = None
@@ -42,6 +43,7 @@ class MessageFields(msgspec.Struct, kw_only=True):
     agent_execution_id: str | None = None
     execution_event_type: str | None = None
     workflow_target: str | None = None
+    error: str | None = None
 
 
 class NewMessage(NamedTuple):

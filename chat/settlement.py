@@ -33,7 +33,10 @@ START_GRACE = timedelta(seconds=60)
 
 
 class TurnState(msgspec.Struct, frozen=True):
-    """A turn that is not settled. ``status`` of its job; empty where there is none."""
+    """A turn that is not settled.
+
+    ``status`` and ``error`` of its job; empty where there is none.
+    """
 
     job_id: str
     thread_id: str
@@ -41,6 +44,7 @@ class TurnState(msgspec.Struct, frozen=True):
     is_workflow: bool
     workflow_id: str
     status: str
+    error: str
     is_over: bool
 
 
@@ -51,12 +55,15 @@ class Transcript:
         self._turn = turn
         self._messages: list[NewMessage] = []
         self._text: list[str] = []
+        self._error = turn.error
         self._answer = WorkflowAnswer()
 
     def take(self, event: Json) -> None:
         """Note the next event."""
         kind = event["type"]
-        if self._turn.is_workflow:
+        if kind == "error":
+            self._error = event["error"]  # without the name of the node
+        elif self._turn.is_workflow:
             self._text += self._answer.pieces(event)
         elif kind == "chunk" and event["content_type"] == "text":
             if not event["thinking"]:
@@ -71,10 +78,14 @@ class Transcript:
         turn = self._turn
         text = "".join(self._text)
         has_answered = turn.is_workflow and turn.status == Status.COMPLETED
-        if not turn.is_over or not (text or has_answered):
+        error = self._error if turn.status == Status.FAILED else ""
+        if not turn.is_over or not (text or has_answered or error):
             return self._messages
         said = MessageFields(
-            role="assistant", content=text, workflow_id=turn.workflow_id or None
+            role="assistant",
+            content=text,
+            workflow_id=turn.workflow_id or None,
+            error=error or None,
         )
         return [*self._messages, new_message(said, last_message_id(turn.job_id))]
 
@@ -114,7 +125,7 @@ def read_turn(job_id: str) -> TurnState | None:
     turn = OpenTurn.objects.select_related("thread").filter(job_id=job_id).first()
     if turn is None:
         return None
-    job = Job.objects.filter(pk=job_id).values("status", "workflow_id").first()
+    job = Job.objects.filter(pk=job_id).values("status", "error", "workflow_id").first()
     has_no_job = timezone.now() - turn.created_at > START_GRACE
     return TurnState(
         job_id=job_id,
@@ -123,6 +134,7 @@ def read_turn(job_id: str) -> TurnState | None:
         is_workflow=turn.is_workflow,
         workflow_id=job["workflow_id"] if job else "",
         status=job["status"] if job else "",
+        error=job["error"] if job else "",
         is_over=job["status"] in TERMINAL if job else has_no_job,
     )
 
@@ -143,7 +155,7 @@ def _read_events(job_id: str, after: int) -> tuple[list[Json], int | None]:
 def _wanted(lines: list[bytes]) -> Iterator[Json]:
     for line in lines:
         event: Json = msgspec.json.decode(line)
-        if event["type"] in ("chunk", "message", "output_update"):
+        if event["type"] in ("chunk", "message", "output_update", "error"):
             yield event
 
 

@@ -122,6 +122,7 @@ class TurnView:
     async def _end(self, event: Json) -> list[Json]:
         frames: list[Json] = []
         if event["status"] == Status.FAILED and not self._has_failed:
+            self._has_failed = True
             frames.append(error_frame(event["error"], "internal", self.thread_id))
         frames += self._done()
         if not self._has_answered:
@@ -134,10 +135,12 @@ class TurnView:
         await self._settle()
         message_id = last_message_id(self.job_id)
         try:
-            document = await db(read_message, self._owner_id, message_id)
+            text = await db(read_message, self._owner_id, message_id)
         except (MessageNotFound, DatabaseError):
             return []
-        return [msgspec.json.decode(document)]
+        document = msgspec.json.decode(text)
+        is_told = self._has_failed and not document["content"]
+        return [] if is_told else [document]
 
     async def _settle(self) -> None:
         try:

@@ -252,6 +252,8 @@ async def test_failure_is_told_and_the_chat_goes_on(chat):
     await chat.say(script("", error={"status": 400, "message": "not in that way"}))
     await chat.wait_for_text("not in that way", "#chat-log .problem")
     await chat.wait_for_end()
+    await chat.window.reload()
+    await chat.wait_for_text("not in that way", "#chat-log .problem")
 
     await chat.say("still there?", to="fake/echo")
     await chat.wait_for_end()

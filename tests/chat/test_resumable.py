@@ -474,5 +474,10 @@ async def test_usage_is_kept_with_the_job(me):
     answer = await me.post(PATH, asked(stream_options={"include_usage": True}))
 
     usage = contents(answer)[-2]["usage"]
-    assert json.loads((await job_of(answer)).usage) == usage
+    job = await job_of(answer)
+    async with asyncio.timeout(10):  # the stream ends a moment before its job
+        while not job.is_terminal:
+            await asyncio.sleep(0.01)
+            job = await job_of(answer)
+    assert json.loads(job.usage) == usage
     assert usage["completion_tokens"] > 0

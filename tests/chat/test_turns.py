@@ -15,6 +15,7 @@ from chat.errors import (
     TurnReplaced,
 )
 from chat.models import Message, OpenTurn, Thread
+from chat.reads import read_history
 from chat.turns import TurnRequest, start_turn, stop_turn
 from jobs import endings, feed
 from jobs.models import Job
@@ -329,6 +330,23 @@ async def test_a_turn_that_fails_keeps_what_was_said(owner_id):
         ("user", script),
         ("assistant", "0123456789" * 2),
     ]
+
+
+@pytest.mark.parametrize("text", ["", "0123456789"])
+async def test_why_a_turn_failed_is_stored_and_no_model_is_told(owner_id, text):
+    failing = {"text": text, "error": {"status": 400, "message": "No", "after": 1}}
+    turn = await start_turn(owner_id, request(json.dumps(failing), "t"))
+    await end(turn, owner_id)
+
+    rows = await db(read_history, owner_id, "t")
+    *_, last = [json.loads(row) for row in rows]
+
+    assert (last["role"], last["content"]) == ("assistant", text)
+    assert "No" in last["error"]
+    assert not last["error"].startswith("Turn:")
+    if not text:
+        again = await start_turn(owner_id, request("hi", "t", "fake/echo"))
+        assert await end(again, owner_id) == "completed"
 
 
 async def test_a_workflow_answers_with_its_texts(owner_id):

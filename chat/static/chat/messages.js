@@ -73,6 +73,7 @@ export class Answer {
     if (typeof message.content === "string") this.add(message.content);
     else for (const part of partsOf(message.content)) this.#addPart(part);
     this.#close();
+    this.problem ||= message.error ?? "";
     if (!this.asked.model && !this.asked.workflow_id) this.asked = message;
   }
 
