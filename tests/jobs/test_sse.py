@@ -569,7 +569,7 @@ async def test_stopping_server_says_so_and_closes(me, log):
 async def test_database_that_is_away_for_a_moment_costs_time_alone(
     me, log, monkeypatch
 ):
-    monkeypatch.setattr("jobs.api.sse.OUTAGE_S", 0.01)
+    monkeypatch.setattr("jobs.feed.OUTAGE_S", 0.01)
     answers = [OperationalError("gone"), OperationalError("gone")]
     read_page = feed_module.read_page
 

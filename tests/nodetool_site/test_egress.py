@@ -415,6 +415,7 @@ def test_h08_nothing_else_opens_connections_over_http():
 
     # The others go to addresses of the settings, or of the command line, alone.
     assert found == {
+        "chat/cli/remote.py",
         "nodetool_site/lib/egress.py",
         "storage/http_session.py",
         "workflows/management/http_client.py",
