@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,9 +9,7 @@ from django.db.models import Q
 
 from chat.errors import MessageNotFound, ThreadNotFound
 from chat.models import Message, OpenTurn, Thread
-
-MAX_PAGE_BYTES = 16 * 1024 * 1024
-"""What the messages of one page take together, unless a single one takes more."""
+from nodetool_site.lib.pagination import fitting
 
 HISTORY = 100
 
@@ -106,7 +103,7 @@ def list_messages(
         rows = rows.filter(**{f"position__{side}": after})
     rows = rows.order_by("-position" if newest_first else "position")
     sizes = list(rows.values_list("position", "size")[: limit + 1])
-    positions = _fitting(sizes, limit)
+    positions = fitting(sizes, limit)
     if not positions:
         return MessagePage([], None)
     chosen = rows.filter(position__range=(min(positions), max(positions)))
@@ -126,20 +123,8 @@ def read_history(owner_id: str, thread_id: str, until: str | None = None) -> lis
         last = rows.filter(pk=until).values_list("position", flat=True).first()
         rows = rows.filter(position__lte=last or 0)
     rows = rows.order_by("-position")
-    positions = _fitting(list(rows.values_list("position", "size")[:HISTORY]), HISTORY)
+    positions = fitting(list(rows.values_list("position", "size")[:HISTORY]), HISTORY)
     if not positions:
         return []
     newest = rows.filter(position__gte=positions[-1])
     return [*newest.values_list("document", flat=True)][::-1]
-
-
-def _fitting(sizes: Sequence[tuple[int, int]], limit: int) -> list[int]:
-    """The positions of as many rows as one page holds, at least one if there is one."""
-    positions: list[int] = []
-    total = 0
-    for position, size in sizes[:limit]:
-        total += size
-        if positions and total > MAX_PAGE_BYTES:
-            break
-        positions.append(position)
-    return positions

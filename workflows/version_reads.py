@@ -4,12 +4,10 @@ from typing import NamedTuple
 
 from django.db.models.functions import Length
 
+from nodetool_site.lib.pagination import fitting
 from workflows.errors import VersionNotFound, WorkflowNotFound
 from workflows.models import Workflow, WorkflowVersion
 from workflows.querysets import WorkflowVersionQuerySet
-
-PAGE_LENGTH = 16 * 1024**2
-"""Characters of graphs in one page, unless a single one is larger."""
 
 
 class VersionPage(NamedTuple):
@@ -31,7 +29,7 @@ def list_versions(
     if before is not None:
         versions = versions.filter(version__lt=before)
     lengths = versions.values_list("version", Length("graph"))[: limit + 1]
-    numbers = _first_page(list(lengths), limit)
+    numbers = fitting(list(lengths), limit)
     if not numbers:
         return VersionPage([], None)
     page = versions.filter(version__lte=numbers[0], version__gte=numbers[-1])
@@ -72,15 +70,3 @@ def _versions(workflow_id: str, owner_id: str) -> WorkflowVersionQuerySet:
     if not Workflow.objects.filter(pk=workflow_id, owner_id=owner_id).exists():
         raise WorkflowNotFound(workflow_id)
     return WorkflowVersion.objects.filter(workflow_id=workflow_id)
-
-
-def _first_page(lengths: list[tuple[int, int]], limit: int) -> list[int]:
-    """Return the numbers of as many rows as fit, at least one if there is one."""
-    numbers: list[int] = []
-    total = 0
-    for number, length in lengths[:limit]:
-        total += length
-        if numbers and total > PAGE_LENGTH:
-            break
-        numbers.append(number)
-    return numbers

@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
@@ -12,6 +13,7 @@ from nodetool_site.lib.errors import BadRequest, ValidationFailed, problem
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 500
 MAX_CURSOR_LENGTH = 1_024
+MAX_PAGE_BYTES = 16 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -50,6 +52,22 @@ def page_limit(
             [problem("int_parsing", ("query", name), "Not a whole number", text)]
         ) from None
     return max(1, min(limit, most))
+
+
+def fitting(sizes: Iterable[tuple[int, int]], limit: int) -> list[int]:
+    """Return the numbers of as many rows as one page holds, the first in any case.
+
+    ``sizes``: number and size of each row, in the order of the page. A page has at most
+    ``limit`` rows and, unless its first is larger, 16 MiB.
+    """
+    numbers: list[int] = []
+    total = 0
+    for number, size in islice(sizes, limit):
+        total += size
+        if numbers and total > MAX_PAGE_BYTES:
+            break
+        numbers.append(number)
+    return numbers
 
 
 def encode_cursor(*position: str | int) -> str:

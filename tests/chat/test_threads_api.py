@@ -8,6 +8,7 @@ import pytest
 from chat import reads
 from chat.documents import read_message
 from chat.services import post_message
+from nodetool_site.lib import pagination
 from nodetool_site.lib.db import db
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -117,7 +118,7 @@ async def test_a_page_of_messages_is_bounded_by_its_bytes(me, monkeypatch):
     thread_id = await new_thread(me)
     for text in ("a" * 2000, "b" * 2000, "c" * 9000):
         await say(me, thread_id, text)
-    monkeypatch.setattr(reads, "MAX_PAGE_BYTES", 6000)
+    monkeypatch.setattr(pagination, "MAX_PAGE_BYTES", 6000)
 
     first = await messages_of(me, thread_id)
     second = await messages_of(me, thread_id, f"&cursor={first['next']}")

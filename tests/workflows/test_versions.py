@@ -101,10 +101,10 @@ def test_a_page_is_bounded_by_the_size_of_its_graphs(alice, monkeypatch):
     for _ in range(3):
         alice.post(VERSIONS)
     length = len(Workflow.objects.get().graph)
-    monkeypatch.setattr("workflows.version_reads.PAGE_LENGTH", 2 * length)
+    monkeypatch.setattr("nodetool_site.lib.pagination.MAX_PAGE_BYTES", 2 * length)
 
     page = alice.get(VERSIONS).json()
-    monkeypatch.setattr("workflows.version_reads.PAGE_LENGTH", 1)
+    monkeypatch.setattr("nodetool_site.lib.pagination.MAX_PAGE_BYTES", 1)
     one = alice.get(VERSIONS, cursor=page["next"]).json()
 
     assert [each["version"] for each in page["versions"]] == [3, 2]
