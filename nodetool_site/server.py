@@ -19,13 +19,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import daphne.server
+from nodetool_site.lib import lifecycle
+from nodetool_site.lib.asgi_types import App
+from nodetool_site.lib.optional_imports import without
+
+with without("OpenSSL"):  # https belongs to the proxy in front of this server
+    import daphne.server
+
 from twisted.internet import reactor
 from twisted.internet.error import CannotListenError
 from twisted.logger import globalLogBeginner
 
-from nodetool_site.lib import lifecycle
-from nodetool_site.lib.asgi_types import App
 from nodetool_site.serving.sockets import RESTART, Socket, SocketFactory
 from nodetool_site.serving.transport import Port, addresses_of
 from nodetool_site.serving.web import Channel, Factory, Request

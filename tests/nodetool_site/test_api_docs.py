@@ -1,8 +1,6 @@
 """The description of the API: complete, without complaints, in desktop mode only."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -12,7 +10,6 @@ from drf_spectacular.validation import validate_schema
 
 from nodetool_site import api_description
 from nodetool_site.lib import surfaces
-from tests.end_to_end.server import ROOT
 from tests.nodetool_site.asgi_client import request
 from tests.nodetool_site.test_surfaces import TOKEN, all_paths
 
@@ -124,21 +121,3 @@ async def test_both_need_a_credential_and_desktop_mode(settings, path):
     assert await ask() == 200
     for settings.SERVER_MODE in ("private", "public"):
         assert await ask() == 404
-
-
-def test_a_server_that_nobody_asks_imports_no_generator():
-    program = (
-        "import sys, nodetool_site.asgi, nodetool_site.urls\n"
-        "print([m for m in sys.modules if m.startswith('drf_spectacular')])"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env={"DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert done.stdout.strip() == "[]"

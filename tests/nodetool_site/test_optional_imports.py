@@ -1,0 +1,62 @@
+"""What a server that nobody asks for anything has not loaded."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from nodetool_site.lib.optional_imports import without
+from tests.end_to_end.server import ROOT
+
+NOT_AT_REST = (
+    "OpenSSL",
+    "PIL",
+    "aiohttp",
+    "boto3",
+    "celery",
+    "channels_redis",
+    "django.contrib.postgres",
+    "drf_spectacular",
+    "jinja2",
+    "jwt",
+    "pebble",
+    "psycopg",
+    "requests",
+    "yaml",
+)
+
+
+def test_a_server_at_rest_holds_none_of_what_it_may_never_need():
+    program = (
+        "import sys, nodetool_site.asgi, nodetool_site.server, nodetool_site.urls\n"
+        f"print(*[name for name in {NOT_AT_REST} if name in sys.modules])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={"DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.split() == []
+
+
+def test_a_hidden_module_is_not_found_and_afterwards_as_ever(tmp_path, monkeypatch):
+    (tmp_path / "a_companion.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with without("a_companion"), pytest.raises(ImportError):
+        importlib.import_module("a_companion")
+
+    assert importlib.import_module("a_companion") is sys.modules.pop("a_companion")
+
+
+def test_what_is_loaded_already_stays():
+    with without("subprocess"):
+        found = importlib.import_module("subprocess")
+
+    assert found is subprocess
