@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import NamedTuple
 
 from django.db.models import Q
 
 from chat.errors import MessageNotFound, ThreadNotFound
 from chat.models import Message, OpenTurn, Thread
-from nodetool_site.lib.pagination import fitting
+from nodetool_site.lib.pagination import TimePosition, fitting
 
 HISTORY = 100
 
@@ -18,7 +17,7 @@ class ThreadPage(NamedTuple):
     """Some threads; ``next_position`` None: nothing is left."""
 
     threads: list[Thread]
-    next_position: tuple[datetime, str] | None
+    next_position: TimePosition | None
 
 
 class MessagePage(NamedTuple):
@@ -44,17 +43,16 @@ def list_threads(
     owner_id: str,
     *,
     limit: int,
-    after: tuple[datetime, str] | None = None,
+    after: TimePosition | None = None,
     newest_first: bool = False,
 ) -> ThreadPage:
     """Return the owner's threads in the order of their creation, or against it."""
     rows = Thread.objects.filter(owner_id=owner_id)
     if after is not None:
-        moment, thread_id = after
         side = "lt" if newest_first else "gt"
         rows = rows.filter(
-            Q(**{f"created_at__{side}": moment})
-            | Q(created_at=moment, **{f"pk__{side}": thread_id})
+            Q(**{f"created_at__{side}": after.moment})
+            | Q(created_at=after.moment, **{f"pk__{side}": after.row_id})
         )
     sign = "-" if newest_first else ""
     # One row more than asked for tells whether a next page exists.
@@ -62,7 +60,7 @@ def list_threads(
     if len(found) <= limit:
         return ThreadPage(found, None)
     last = found[limit - 1]
-    return ThreadPage(found[:limit], (last.created_at, last.pk))
+    return ThreadPage(found[:limit], TimePosition(last.created_at, last.pk))
 
 
 def open_turn(owner_id: str, thread_id: str) -> OpenTurn | None:

@@ -12,7 +12,7 @@ import msgspec
 from django.db import connection
 from django.utils import timezone
 
-from jobs.statements import adapt
+from nodetool_site.lib.sql_times import adapt
 
 _INSERT = (
     "INSERT INTO jobs_command (job_id, kind, payload, created_at)"

@@ -15,7 +15,7 @@ from typing import Any
 from django.db import connection
 
 from jobs.querysets import IS_LIVE
-from jobs.statements import adapt
+from nodetool_site.lib.sql_times import adapt
 
 _COLUMNS = (
     "id, owner_id, workflow_id, name, job_type, execution_strategy, status, graph,"

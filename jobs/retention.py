@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from jobs.log_writer import writer
 from jobs.models import SHORT_LIVED
-from jobs.statements import adapt
+from nodetool_site.lib.sql_times import adapt
 from storage.services import FileRef, delete_files, delete_values_of_job
 
 logger = logging.getLogger(__name__)

@@ -19,6 +19,7 @@ from jobs import endings, feed, statements
 from jobs.batches import Batch, pack
 from jobs.log_writer import Deliveries, writer
 from jobs.models import ALLOWED_FROM, Status
+from nodetool_site.lib.sql_times import adapt, aware
 from workflows.engine.events import Event, JobUpdate, NodeUpdate, encode_event
 
 _LOCK = (
@@ -83,14 +84,14 @@ def end(cursor: Any, ending: Ending) -> Settled:
     allowed = ending.only_from or ALLOWED_FROM[ending.to]
     if status not in allowed or ending.attempt not in (None, attempt):
         return Settled([])
-    began = statements.aware(started or created)
+    began = aware(started or created)
     events = _events(ending, last_seq, running, began.timestamp())
     cursor.execute(
         _END,
         (
             ending.to,
             ending.error or "",
-            statements.adapt(timezone.now()),
+            adapt(timezone.now()),
             last_seq + len(events),
             ending.job_id,
             attempt,

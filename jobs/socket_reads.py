@@ -10,7 +10,7 @@ import msgspec
 from jobs.consumers import CommandError, Handler, Message, Session
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import BadRequest, Forbidden, NotFound, describe_error
-from nodetool_site.lib.pagination import DEFAULT_LIMIT, MAX_LIMIT, encode_cursor
+from nodetool_site.lib.pagination import DEFAULT_LIMIT, MAX_LIMIT, encode_position
 from storage.keys import is_asset_id
 from storage.reads import find_document
 from storage.reads import list_assets as read_assets
@@ -32,10 +32,9 @@ async def list_workflows(session: Session, data: Message) -> Json:
 
     def read() -> Json:
         found = reads.list_owned(session.user_id, limit=query.limit, after=query.after)
-        following = found.next_position
         return {
             "workflows": [msgspec.json.decode(text) for text in found.documents],
-            "next": encode_cursor(*following) if following else None,
+            "next": encode_position(found.next_position),
         }
 
     return await db(read)

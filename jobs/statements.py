@@ -17,6 +17,7 @@ from django.utils import timezone
 from jobs.batches import Batch
 from jobs.large_values import StoredValue
 from jobs.models import ALLOWED_FROM, LIVE, TERMINAL, Status
+from nodetool_site.lib.sql_times import adapt, aware
 from storage.job_assets import write_value_sync
 
 if TYPE_CHECKING:
@@ -116,18 +117,6 @@ class ClaimedJob:
     execution_strategy: str
     waited: bool
     job_type: str = "workflow"
-
-
-def adapt(moment: datetime | None) -> Any:
-    """A time as the database's driver takes it in raw SQL."""
-    return connection.ops.adapt_datetimefield_value(moment)
-
-
-def aware(value: Any) -> datetime:
-    """A time as raw SQL returns it: text on SQLite, aware on PostgreSQL."""
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    return value if timezone.is_aware(value) else timezone.make_aware(value)
 
 
 def claim(cursor: Any, job_id: str, worker_id: str) -> ClaimedJob | None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
 
 from nodetool_site.lib.errors import BadRequest
 from nodetool_site.lib.pagination import (
+    TimePosition,
     decode_cursor,
+    decode_position,
     encode_cursor,
+    encode_position,
     page_limit,
     read_text,
 )
-from nodetool_site.lib.rendering import format_time
 from storage.documents import Json, asset_document, home_document
 from storage.errors import InvalidFolder, UnknownAsset
 from storage.folders import HOME
@@ -82,10 +83,10 @@ def list_assets(
     """
     limit = page_limit(query, name="page_size", default=default, most=most)
     rows = _narrowed(owner_id, query)
-    position = decode_cursor(query.get("cursor"), tuple[str, str])
-    if position is not None:
-        rows = rows.filter(created_at__lte=_moment(position[0])).exclude(
-            created_at=_moment(position[0]), pk__gte=position[1]
+    after = decode_position(query.get("cursor"))
+    if after is not None:
+        rows = rows.filter(created_at__lte=after.moment).exclude(
+            created_at=after.moment, pk__gte=after.row_id
         )
     # One more than asked for tells whether a next page exists.
     found = list(rows.order_by("-created_at", "-pk")[: limit + 1])
@@ -93,7 +94,7 @@ def list_assets(
     last = assets[-1] if len(found) > limit else None
     return {
         "assets": [asset_document(asset, base_url=base_url) for asset in assets],
-        "next": last and encode_cursor(format_time(last.created_at), last.pk),
+        "next": last and encode_position(TimePosition(last.created_at, last.pk)),
     }
 
 
@@ -212,12 +213,3 @@ def _narrowed(owner_id: str, query: Mapping[str, str]) -> Any:
 def _of_type(rows: Any, query: Mapping[str, str]) -> Any:
     content_type = read_text(query, "content_type")
     return rows.filter(content_type__startswith=content_type) if content_type else rows
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-        format_time(moment)
-    except (ValueError, OverflowError) as error:
-        raise BadRequest("Unreadable cursor") from error
-    return moment

@@ -4,13 +4,13 @@ A list of 100 workflows costs a query and a join of texts here; model instances 
 serializer would cost ten times that.
 """
 
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
 from django.db import connection
 
-from nodetool_site.lib.rendering import format_time
+from nodetool_site.lib.pagination import TimePosition
+from nodetool_site.lib.sql_times import adapt, aware
 from workflows.engine.context import SavedWorkflow
 from workflows.shipped_examples import example_tools
 
@@ -47,18 +47,11 @@ class _Stored(msgspec.Struct):
 _decode_saved = msgspec.json.Decoder(_Stored).decode
 
 
-class Position(NamedTuple):
-    """Where a page ends: its last row in the order of the list."""
-
-    updated_at: str
-    workflow_id: str
-
-
 class Page(NamedTuple):
     """Some rows of a list, and where the next page starts; None: nothing is left."""
 
     documents: list[str]
-    next_position: Position | None
+    next_position: TimePosition | None
 
 
 def read_document(workflow_id: str, *, user_id: str) -> str | None:
@@ -75,7 +68,7 @@ def list_owned(
     user_id: str,
     *,
     limit: int,
-    after: Position | None = None,
+    after: TimePosition | None = None,
     run_mode: str | None = None,
 ) -> Page:
     """Return the user's workflows, the last changed first."""
@@ -85,13 +78,13 @@ def list_owned(
     return _page(where, [user_id, run_mode], limit=limit, after=after)
 
 
-def list_tools(user_id: str, *, limit: int, after: Position | None = None) -> Page:
+def list_tools(user_id: str, *, limit: int, after: TimePosition | None = None) -> Page:
     """Return the user's workflows that a model may call as a tool."""
     where = _OWNED + " AND run_mode = 'tool' AND tool_name <> ''"
     return _page(where, [user_id], limit=limit, after=after)
 
 
-def list_public(*, limit: int, after: Position | None = None) -> Page:
+def list_public(*, limit: int, after: TimePosition | None = None) -> Page:
     """Return everybody's public workflows."""
     return _page(_PUBLIC, [], limit=limit, after=after)
 
@@ -135,11 +128,13 @@ def _one(where: str, params: list[Any]) -> str | None:
     return row[0] if row else None
 
 
-def _page(where: str, params: list[Any], *, limit: int, after: Position | None) -> Page:
+def _page(
+    where: str, params: list[Any], *, limit: int, after: TimePosition | None
+) -> Page:
     """Read one row more than asked for: it tells whether a next page exists."""
     if after is not None:
         where += " AND (updated_at, id) < (%s, %s)"
-        params = [*params, _to_column(after.updated_at), after.workflow_id]
+        params = [*params, adapt(after.moment), after.row_id]
     statement = _select("document, updated_at, id", where + _NEWEST_FIRST)
     with connection.cursor() as cursor:
         cursor.execute(statement, [*params, limit + 1])
@@ -148,17 +143,4 @@ def _page(where: str, params: list[Any], *, limit: int, after: Position | None) 
     if len(rows) <= limit:
         return Page(documents, None)
     _, updated_at, workflow_id = rows[limit - 1]
-    return Page(documents, Position(_from_column(updated_at), workflow_id))
-
-
-def _to_column(moment: str) -> Any:
-    """Return a time as the database compares it."""
-    return connection.ops.adapt_datetimefield_value(datetime.fromisoformat(moment))
-
-
-def _from_column(value: datetime | str) -> str:
-    """Return a time as text; SQLite's own has no offset, and means UTC."""
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return format_time(moment)
+    return Page(documents, TimePosition(aware(updated_at), workflow_id))

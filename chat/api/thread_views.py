@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from datetime import datetime
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -25,8 +24,14 @@ from jobs.services import cancel_job
 from nodetool_site.lib.api import AsyncAPIView, json_response
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import BadRequest
-from nodetool_site.lib.pagination import decode_cursor, encode_cursor, page_limit
-from nodetool_site.lib.rendering import JSON_TYPE, encode_json, format_time
+from nodetool_site.lib.pagination import (
+    decode_cursor,
+    decode_position,
+    encode_cursor,
+    encode_position,
+    page_limit,
+)
+from nodetool_site.lib.rendering import JSON_TYPE, encode_json
 from storage.rendering import render_json
 
 THREADS = 10
@@ -43,16 +48,12 @@ class ThreadCollection(AsyncAPIView):
             reads.list_threads,
             caller_of(request),
             limit=page_limit(query, default=THREADS),
-            after=_thread_position(query.get("cursor")),
+            after=decode_position(query.get("cursor")),
             newest_first=_flag(query.get("reverse")),
         )
-        following = None
-        if found.next_position is not None:
-            moment, thread_id = found.next_position
-            following = encode_cursor(format_time(moment), thread_id)
         return json_response(
             {
-                "next": following,
+                "next": encode_position(found.next_position),
                 "threads": [thread_document(thread) for thread in found.threads],
             }
         )
@@ -180,20 +181,6 @@ async def _rendered(request: Request, documents: Iterable[str]) -> bytes:
 
 def _flag(text: str | None) -> bool:
     return (text or "").lower() in ("1", "true", "yes")
-
-
-def _thread_position(text: str | None) -> tuple[datetime, str] | None:
-    position = decode_cursor(text, tuple[str, str])
-    if position is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(position[0])
-        format_time(moment)  # it can be compared with others
-    except (ValueError, OverflowError) as error:
-        raise BadRequest("Unreadable cursor") from error
-    if moment.tzinfo is None:
-        raise BadRequest("Unreadable cursor")
-    return moment, position[1]
 
 
 def _small(position: int) -> int:

@@ -27,9 +27,9 @@ from jobs.models import SHORT_LIVED
 from jobs.requests import JobRequest, check_job_id
 from jobs.retention import KEPT
 from jobs.services import JobState
-from jobs.statements import aware
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import NotFound
+from nodetool_site.lib.sql_times import aware
 from storage.ids import new_id
 from workflows.engine.graph import load_graph
 from workflows.nodes.chat_completion import Completion as CompletionNode

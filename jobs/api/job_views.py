@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -20,7 +18,6 @@ from jobs.api.documents import (
 from jobs.api.reads import (
     EventPage,
     JobRow,
-    Position,
     list_jobs,
     live_jobs,
     read_events,
@@ -31,12 +28,15 @@ from jobs.models import Status
 from nodetool_site.lib.api import AsyncAPIView, json_response
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import BadRequest, ValidationFailed, problem
-from nodetool_site.lib.pagination import decode_cursor, encode_cursor, page_limit
-from nodetool_site.lib.rendering import JSON_TYPE, format_time
+from nodetool_site.lib.pagination import (
+    MAX_PAGE_BYTES,
+    decode_position,
+    encode_position,
+    page_limit,
+    read_text,
+)
+from nodetool_site.lib.rendering import JSON_TYPE
 from storage.rendering import render_json
-from workflows.api.queries import read_text
-
-MAX_PAGE_BYTES = 16 * 1024 * 1024
 
 # The words that a filter may name, and the stored ones behind each.
 STATUSES = {
@@ -56,12 +56,11 @@ class JobCollection(AsyncAPIView):
             list_jobs,
             caller_of(request),
             limit=page_limit(query),
-            after=_cursor(query.get("start_key") or query.get("cursor")),
+            after=decode_position(query.get("start_key") or query.get("cursor")),
             workflow_id=read_text(query, "workflow_id"),
             statuses=_statuses(query.get("status")),
         )
-        position = found.next_position
-        following = None if position is None else encode_cursor(*position)
+        following = encode_position(found.next_position)
         return json_response(
             {
                 "jobs": [job_document(job) for job in found.jobs],
@@ -143,17 +142,6 @@ def _statuses(word: str | None) -> tuple[str, ...]:
     if word not in STATUSES:
         raise BadRequest(f"status must be one of {', '.join(STATUSES)}")
     return STATUSES[word]
-
-
-def _cursor(text: str | None) -> Position | None:
-    position = decode_cursor(text, tuple[str, str])
-    if position is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(position[0])
-        return Position(format_time(moment), position[1])
-    except (ValueError, OverflowError) as error:
-        raise BadRequest("Unreadable cursor") from error
 
 
 def _after(text: str) -> int:

@@ -12,8 +12,8 @@ from jobs import feed
 from jobs.feed import Page
 from jobs.models import TERMINAL, Status
 from jobs.querysets import IS_LIVE
-from jobs.statements import adapt, aware
-from nodetool_site.lib.rendering import format_time
+from nodetool_site.lib.pagination import TimePosition
+from nodetool_site.lib.sql_times import adapt, aware
 
 _SUMMARY = (
     "id, owner_id, workflow_id, job_type, status, name, created_at, started_at,"
@@ -80,18 +80,11 @@ class JobRow(NamedTuple):
         return round(max(0.0, (self.finished_at - began).total_seconds()), 6)
 
 
-class Position(NamedTuple):
-    """Where a page ends: its last row, newest first."""
-
-    created_at: str
-    job_id: str
-
-
 class JobList(NamedTuple):
     """A page of jobs, and where the next one starts; None: nothing is left."""
 
     jobs: list[JobRow]
-    next_position: Position | None
+    next_position: TimePosition | None
 
 
 class EventPage(NamedTuple):
@@ -113,7 +106,7 @@ def list_jobs(
     owner_id: str,
     *,
     limit: int,
-    after: Position | None = None,
+    after: TimePosition | None = None,
     workflow_id: str | None = None,
     statuses: Sequence[str] = (),
 ) -> JobList:
@@ -127,7 +120,7 @@ def list_jobs(
         params += statuses
     if after is not None:
         where += " AND (created_at, id) < (%s, %s)"
-        params += [adapt(datetime.fromisoformat(after.created_at)), after.job_id]
+        params += [adapt(after.moment), after.row_id]
     with connection.cursor() as cursor:
         # One row more than asked for tells whether a next page exists.
         cursor.execute(_LIST + where + _NEWEST_FIRST, [*params, limit + 1])
@@ -135,7 +128,7 @@ def list_jobs(
     if len(rows) <= limit:
         return JobList(rows, None)
     last = rows[limit - 1]
-    return JobList(rows[:limit], Position(format_time(last.created_at), last.id))
+    return JobList(rows[:limit], TimePosition(last.created_at, last.id))
 
 
 def live_jobs(owner_id: str) -> list[JobRow]:

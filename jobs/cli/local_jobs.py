@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Self
 
 import msgspec
@@ -15,15 +15,14 @@ from django.db.models.functions import Now
 from jobs import dispatch, feed, process, services
 from jobs.api.documents import job_document, live_document
 from jobs.api.job_views import STATUSES
-from jobs.api.reads import JobRow, Position, list_jobs, read_job
+from jobs.api.reads import JobRow, list_jobs, read_job
 from jobs.cli.store import JobQuery, Json
 from jobs.errors import InvalidTransition, JobNotFound
 from jobs.feed import Page, Reader
 from jobs.liveness import VALID_S
 from jobs.models import Status, Worker
 from jobs.requests import JobRequest
-from nodetool_site.lib.errors import BadRequest
-from nodetool_site.lib.pagination import decode_cursor, encode_cursor
+from nodetool_site.lib.pagination import decode_position, encode_position
 from storage.models import User
 from storage.rendering import has_references, render_json
 from workflows.errors import UnknownOwner, WorkflowNotFound
@@ -58,12 +57,11 @@ class LocalJobs:
         found = list_jobs(
             self._user_id,
             limit=query.limit,
-            after=_position(query.start_key),
+            after=decode_position(query.start_key),
             workflow_id=query.workflow_id,
             statuses=STATUSES[query.status] if query.status else (),
         )
-        position = found.next_position
-        following = None if position is None else encode_cursor(*position)
+        following = encode_position(found.next_position)
         return {
             "jobs": [job_document(job) for job in found.jobs],
             "next_start_key": following,
@@ -207,14 +205,3 @@ async def _next(reader: Reader, deadline: float | None) -> Page | None:
         if not reader.is_done:
             await reader.wait(min(LOOK_S, rest_s))
     return None
-
-
-def _position(start_key: str | None) -> Position | None:
-    position = decode_cursor(start_key, tuple[str, str])
-    if position is None:
-        return None
-    try:
-        datetime.fromisoformat(position[0])
-    except ValueError as error:
-        raise BadRequest("Unreadable cursor") from error
-    return Position(*position)

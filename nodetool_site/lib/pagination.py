@@ -3,12 +3,14 @@
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from itertools import islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from nodetool_site.lib.errors import BadRequest, ValidationFailed, problem
+from nodetool_site.lib.rendering import format_time
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 500
@@ -16,6 +18,13 @@ MAX_CURSOR_LENGTH = 1_024
 MAX_PAGE_BYTES = 16 * 1024 * 1024
 
 T = TypeVar("T")
+
+
+class TimePosition(NamedTuple):
+    """Where a page ends in a list by time, then by id: its last row. Aware."""
+
+    moment: datetime
+    row_id: str
 
 
 def read_text(query: Mapping[str, str], name: str) -> str | None:
@@ -96,3 +105,29 @@ def decode_cursor(text: str | None, kind: type[T]) -> T | None:
         return msgspec.json.decode(body, type=kind)
     except (binascii.Error, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadRequest("Unreadable cursor") from error
+
+
+def encode_position(position: TimePosition | None) -> str | None:
+    """Return the cursor of the next page; None where nothing is left."""
+    if position is None:
+        return None
+    return encode_cursor(format_time(position.moment), position.row_id)
+
+
+def decode_position(text: str | None) -> TimePosition | None:
+    """Return the position of a cursor of ``encode_position``, None for the first page.
+
+    Raises:
+        BadRequest: this server has not made the cursor.
+    """
+    found = decode_cursor(text, tuple[str, str])
+    if found is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(found[0])
+        format_time(moment)  # in the range that can be compared with stored ones
+    except (ValueError, OverflowError) as error:
+        raise BadRequest("Unreadable cursor") from error
+    if moment.tzinfo is None:
+        raise BadRequest("Unreadable cursor")
+    return TimePosition(moment, found[1])

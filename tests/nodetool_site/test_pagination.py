@@ -1,11 +1,18 @@
 """Cursors are opaque, stable and refused when they are not ours."""
 
 import base64
+from datetime import UTC, datetime
 
 import pytest
 
 from nodetool_site.lib.errors import BadRequest
-from nodetool_site.lib.pagination import decode_cursor, encode_cursor
+from nodetool_site.lib.pagination import (
+    TimePosition,
+    decode_cursor,
+    decode_position,
+    encode_cursor,
+    encode_position,
+)
 
 POSITION = tuple[str, int]
 
@@ -53,3 +60,19 @@ def _encoded(text: bytes) -> str:
 def test_unreadable_cursor_is_refused(text):
     with pytest.raises(BadRequest):
         decode_cursor(text, POSITION)
+
+
+def test_position_keeps_its_microseconds():
+    position = TimePosition(datetime(2025, 1, 31, 12, 0, 0, 123_456, UTC), "row")
+
+    assert decode_position(encode_position(position)) == position
+    assert encode_position(None) is None
+    assert decode_position("") is None
+
+
+@pytest.mark.parametrize(
+    "moment", ["", "now", "2025-01-31T12:00:00", "0001-01-01T00:00:00+01:00"]
+)
+def test_position_at_no_certain_time_is_refused(moment):
+    with pytest.raises(BadRequest):
+        decode_position(encode_cursor(moment, "row"))

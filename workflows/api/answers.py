@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import msgspec
 from django.http import HttpResponse
 
-from nodetool_site.lib.pagination import encode_cursor
+from nodetool_site.lib.pagination import TimePosition, encode_position
 from nodetool_site.lib.rendering import JSON_TYPE, encode_json
 from workflows.documents import only_columns, to_text
 from workflows.errors import WorkflowNotFound
-from workflows.reads import Page, Position
+from workflows.reads import Page
 
 
 def one(document: str | None, workflow_id: str) -> HttpResponse:
@@ -33,10 +33,10 @@ def page(found: Page, columns: frozenset[str] = frozenset()) -> HttpResponse:
 
 
 def workflow_list(
-    documents: Iterable[str], next_position: Position | None = None
+    documents: Iterable[str], next_position: TimePosition | None = None
 ) -> HttpResponse:
     """Answer with workflows as they are stored."""
-    cursor = encode_cursor(*next_position) if next_position else None
-    head = b'{"next":%b,"workflows":[' % encode_json(cursor)
+    cursor = encode_json(encode_position(next_position))
+    head = b'{"next":%b,"workflows":[' % cursor
     body = b"".join((head, ",".join(documents).encode(), b"]}"))
     return HttpResponse(body, content_type=JSON_TYPE)

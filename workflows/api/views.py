@@ -7,11 +7,11 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from nodetool_site.lib.api import SyncAPIView, json_response
-from nodetool_site.lib.pagination import encode_cursor
+from nodetool_site.lib.pagination import encode_position, read_text
 from workflows import reads, services
 from workflows.api import answers
 from workflows.api.callers import caller_of, check_known
-from workflows.api.queries import read_list_query, read_text
+from workflows.api.queries import read_list_query
 from workflows.api.serializers import read_request
 from workflows.errors import ExampleNotFound, WorkflowNotFound
 from workflows.graph_check import problems_of
@@ -100,10 +100,9 @@ class WorkflowTools(SyncAPIView):
         found = reads.list_tools(
             caller_of(request), limit=query.limit, after=query.after
         )
-        following = found.next_position
         return json_response(
             {
-                "next": encode_cursor(*following) if following else None,
+                "next": encode_position(found.next_position),
                 "workflows": [_as_tool(text) for text in found.documents],
             }
         )
