@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from asgiref.sync import async_to_sync
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -84,11 +83,6 @@ class MessageAdmin(ConversationAdmin):
     ordering = ("-created_at", "-position")
     fields = ("thread", "position", "id", "role", "created_at", "shown_document")
     readonly_fields = fields
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
-        """Leave out the texts that are not shown."""
-        rows: QuerySet[Message] = super().get_queryset(request)
-        return rows.select_related("thread")
 
     def has_view_permission(
         self, request: HttpRequest, obj: Message | None = None

@@ -1,6 +1,6 @@
 """Conversations as they are stored.
 
-Only ``chat.services`` and ``chat.turns`` write rows.
+Only ``chat.services``, ``chat.turns`` and ``chat.settlement`` write rows.
 """
 
 from __future__ import annotations

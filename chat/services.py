@@ -1,4 +1,4 @@
-"""All writes of threads and messages, but for what turns store.
+"""All writes of threads and messages but a turn's: see ``turns`` and ``settlement``.
 
 A thread that is not the caller's does not exist.
 """

@@ -137,7 +137,7 @@ def _key_problems() -> Iterable[Problem]:
         )
     if problem := key_problem(settings.SECRETS_MASTER_KEY):
         yield (
-            "nodetool.E014",
+            "nodetool.E017",
             f"SECRETS_MASTER_KEY is unusable: {problem}",
             f"`{HOW_TO_MAKE_ONE}` makes one",
         )

@@ -211,7 +211,7 @@ async def start(owner_id: str, new: NewCompletion) -> JobState:
 def served_tools(request: ChatRequest) -> tuple[str, ...]:
     """Return the names of the server's own tools that a request goes with.
 
-    None if it says itself what is to be called: nothing, or a tool of its own.
+    Empty if it says itself what is to be called: nothing, or a tool of its own.
     """
     names: tuple[str, ...] = settings.SERVER_TOOLS
     return names if request.tool_choice in (None, "auto") else ()

@@ -94,7 +94,7 @@ def test_halves_of_scale_out_are_named(settings, name, value, problem):
     [
         ("DEBUG", True, "nodetool.E004"),
         ("SECRETS_MASTER_KEY", "", "nodetool.E005"),
-        ("SECRETS_MASTER_KEY", "changeme", "nodetool.E014"),
+        ("SECRETS_MASTER_KEY", "changeme", "nodetool.E017"),
         ("AUTH_PROVIDER", "none", "nodetool.E006"),
         ("AUTH_PROVIDER", "local", "nodetool.E006"),
         ("DJANGO_SECRET_KEY", "", "nodetool.E009"),

@@ -17,8 +17,6 @@ from workflows.providers.messages import (
 if TYPE_CHECKING:
     from workflows.providers.registry import ProviderSpec
 
-CONNECT_TIMEOUT_S = 10.0
-
 
 class ProviderError(Exception):
     """A call of a provider failed.
