@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 MAX_BODY_BYTES = 64 * 1024
 MAX_MESSAGE_BYTES = 256 * 1024
 MAX_QUEUED = 10_000
+# Of the bodies among them: while Redis is away, or slow, only numbers gather.
+MAX_QUEUED_BYTES = 16 * 1024**2
 RECHECK_S = 0.05
 RETRY_S = 1.0
 # A subscription outlives its last reader for a while: one request after the other
@@ -60,6 +62,7 @@ class Broadcast:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._batches: deque[Batch] = deque(maxlen=MAX_QUEUED)
+        self._queued_bytes = 0
         self._commands: deque[str] = deque(maxlen=MAX_QUEUED)
         self._interest: Counter[str] = Counter()
         self._idle_since: dict[str, float] = {}
@@ -107,9 +110,22 @@ class Broadcast:
 
     def announce(self, batch: Batch) -> None:
         """Tell the other processes that ``batch`` was stored; any thread."""
-        if self._loop is not None:
+        if self._loop is None:
+            return
+        with self._lock:
+            room = MAX_QUEUED_BYTES - self._queued_bytes
+            if len(batch.body) > min(room, MAX_BODY_BYTES):
+                batch = msgspec.structs.replace(batch, body=b"")
             self._batches.append(batch)
-            self._wake(self._has_work)
+            self._queued_bytes += len(batch.body)
+        self._wake(self._has_work)
+
+    def take_batches(self) -> list[Batch]:
+        """Return what waits to be sent; it waits no longer."""
+        with self._lock:
+            taken = _taken(self._batches)
+            self._queued_bytes = 0
+        return taken
 
     def announce_command(self, job_id: str) -> None:
         """Tell the holder of a job that a command was stored; any thread."""
@@ -170,7 +186,7 @@ class Broadcast:
             message = {"type": "commands", "job_ids": list(job_ids)}
             await layer.group_send(COMMANDS, message)
         by_owner: dict[str, list[Batch]] = {}
-        for batch in _taken(self._batches):
+        for batch in self.take_batches():
             by_owner.setdefault(batch.owner_id, []).append(batch)
         for owner_id, batches in by_owner.items():
             encoded = msgspec.msgpack.encode(shortened(batches))
