@@ -8,8 +8,9 @@ import pytest
 from tests.agents.scripted import Adder, Answers, Loop, Returns, said, script
 from workflows.agents import answers, tools
 from workflows.agents import loop as loop_module
+from workflows.agents.answers import AgentError
+from workflows.agents.context_window import LEFT_OUT
 from workflows.agents.loop import (
-    AgentError,
     AgentLoop,
     Piece,
     RoundEnded,
@@ -125,6 +126,66 @@ async def test_the_model_is_told_why_a_call_failed(tool, arguments, reason):
     assert ended.outcome.told["error"].startswith(reason)
     assert provider.requests[1].messages[-1].text == f"Error: {ended.outcome.value}"
     assert done.loop.text == "Sorry"
+
+
+@pytest.mark.parametrize("arguments", ["{", "[1]", "7", '{"a": 1'])
+async def test_a_call_goes_back_with_arguments_that_every_vendor_takes(arguments):
+    provider = Answers([call("no tool!", arguments)], [Chunk(text="Sorry")])
+
+    await Loop("?", Adder(), reached=provider.reached()).run()
+
+    (made,) = provider.requests[1].messages[1].tool_calls
+    assert made == ToolCall("c1", "no_tool_", "{}")
+
+
+async def test_what_a_vendor_wants_back_goes_back_with_the_answer():
+    thought = Chunk(reasoning="hm", memory=({"signature": "s"},))
+    provider = Answers([thought, call("add", '{"a":1,"b":1}')], [Chunk(text="2")])
+
+    await Loop("?", Adder(), reached=provider.reached()).run()
+
+    answered = provider.requests[1].messages[1]
+    assert (answered.reasoning, answered.memory) == ("hm", ({"signature": "s"},))
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"), [("length", "max_tokens"), ("content_filter", "filter")]
+)
+async def test_an_answer_without_a_word_is_an_error_that_tells_why(reason, told):
+    provider = Answers([Chunk(reasoning="hm"), Chunk(finish_reason=reason)])
+
+    done = await Loop("?", reached=provider.reached()).run()
+
+    with pytest.raises(AgentError, match=told):
+        done.loop.check()
+    assert done.loop.finish_reason == reason
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [Chunk(text="a", finish_reason="length")],
+        [Chunk(text="a"), Chunk(finish_reason="content_filter")],
+        [Chunk(finish_reason="stop")],
+    ],
+)
+async def test_an_answer_that_was_cut_or_is_empty_is_one(answer):
+    done = await Loop("?", reached=Answers(answer).reached()).run()
+
+    done.loop.check()
+
+
+async def test_a_loop_that_outgrows_the_model_goes_on_without_its_oldest_results():
+    provider = Answers(
+        [call("long", "{}")], [call("long", "{}", call_id="c2")], [Chunk(text="ok")]
+    )
+    reached = ReachedModel(provider, "vendor", "model", context_tokens=6_000)
+
+    done = await Loop("?", Returns("long", "x" * 4_000), reached=reached).run()
+
+    results = [m.text for m in provider.requests[2].messages if m.role == "tool"]
+    assert results == [LEFT_OUT, "x" * 4_000]
+    assert done.loop.text == "ok"
 
 
 async def test_a_long_result_is_cut():

@@ -18,7 +18,7 @@ from tests.nodes.harness import (
 from workflows.agents import client_tools as module
 from workflows.agents.client_tools import ClientTool, client_tools
 from workflows.agents.tool_names import UnknownTool, tools_named
-from workflows.agents.tools import AskedCall, Outcome, perform
+from workflows.agents.tools import AskedCall, Outcome, perform, tool_name
 from workflows.engine.context import NodeContext, RunContext
 from workflows.engine.errors import NodeTypeOff
 from workflows.engine.events import ClientToolCall, LogUpdate
@@ -48,6 +48,39 @@ async def test_a_workflow_takes_its_inputs_and_gives_its_outputs():
     assert tool.parameters["properties"]["a"]["type"] == "integer"
     assert "label" not in tool.parameters["properties"]["a"]
     assert outcome == Outcome('{"sum":5}', {"sum": 5})
+
+
+async def test_inputs_with_names_that_vendors_refuse_have_others_for_the_model():
+    graph = adder()
+    graph["nodes"][0]["data"]["name"] = "Größe in m"
+    graph["nodes"][1]["data"]["name"] = "Gr_e_in_m"
+    run = run_of(saved_workflow(graph))
+    (tool,) = await tools_named(["adder"], context_of(run))
+
+    properties = tool.parameters["properties"]
+    outcome = await perform(
+        tool, AskedCall("c1", "adder", {"Gr_e_in_m": 2, "Gr_e_in_m_2": 3})
+    )
+
+    assert list(properties) == ["Gr_e_in_m", "Gr_e_in_m_2"]
+    assert properties["Gr_e_in_m"]["description"].startswith("Größe in m: ")
+    assert properties["Gr_e_in_m_2"]["description"].startswith("Gr_e_in_m: ")
+    assert outcome.value == {"sum": 5}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("lib.math.Add", "lib_math_Add"),
+        ("2nd step", "_2nd_step"),
+        ("-x", "_-x"),
+        ("1" * 80, "_" + "1" * 63),
+        ("_x", "_x"),
+        ("", ""),
+    ],
+)
+def test_the_name_of_a_tool_is_one_that_every_vendor_takes(text, name):
+    assert tool_name(text) == name
 
 
 async def test_watchers_of_the_job_do_not_see_the_nodes_of_a_tool():

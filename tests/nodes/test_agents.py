@@ -173,12 +173,16 @@ async def test_a_structured_answer_is_asked_for_with_its_schema_and_once_correct
 
     assert outcome.outputs == {"name": ["Ada"]}
     asked, corrected = models.played.requests
-    assert asked.response_format.schema == {
+    schema = {
         "type": "object",
         "properties": {"name": {"type": "string"}},
         "required": ["name"],
         "additionalProperties": False,
     }
+    assert asked.response_format.schema == schema
+    told = asked.messages[-1].text.partition("<JSON_SCHEMA>")[2]
+    assert json.loads(told.removesuffix("</JSON_SCHEMA>")) == schema
+    assert asked.response_format.instruction == ""
     *_, answer, correction = corrected.messages
     assert answer.text == first["text"]
     assert correction.text.startswith("That answer cannot be used: it is no JSON.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workflows.agents.tools import MAX_ARGUMENTS
 from workflows.providers.base import ProviderError
@@ -32,6 +32,17 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 20.0
 MAX_CALLS = 64
 
+_FAULTS: dict[FinishReason | None, str] = {
+    "length": "The model has used up its tokens before its answer began: it needs a "
+    "larger max_tokens, or less to think about",
+    "content_filter": "The model's provider has held back the answer: its content "
+    "filter does not allow it",
+}
+
+
+class AgentError(Exception):
+    """A model has come to no answer."""
+
 
 class Answer:
     """What a model has said so far in one answer."""
@@ -41,6 +52,8 @@ class Answer:
         self.has_begun = False
         self._request = request
         self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._memory: list[dict[str, Any]] = []
         self._calls: dict[int, _Call] = {}
         self._sources: dict[Source, None] = {}
         self._usage: Usage | None = None
@@ -62,6 +75,11 @@ class Answer:
         return tuple(self._calls[index].whole() for index in sorted(self._calls))
 
     @property
+    def fault(self) -> str:
+        """Why there is no answer at all; empty where there may be one."""
+        return "" if self._text or self._calls else _FAULTS.get(self.finish_reason, "")
+
+    @property
     def sources(self) -> tuple[Source, ...]:
         """The pages that the answer rests on, each once."""
         return tuple(self._sources)
@@ -80,6 +98,9 @@ class Answer:
             self.has_begun = True
         if chunk.text:
             self._text.append(chunk.text)
+        if chunk.reasoning:
+            self._reasoning.append(chunk.reasoning)
+        self._memory += chunk.memory
         for delta in chunk.tool_calls:
             self._add(delta)
         self._sources.update(dict.fromkeys(chunk.sources))
@@ -96,7 +117,13 @@ class Answer:
         """Return the answer as a message of the conversation."""
         text = self.text
         content = (TextPart(text),) if text else ()
-        return Message("assistant", content, tool_calls=self.tool_calls)
+        return Message(
+            "assistant",
+            content,
+            tool_calls=self.tool_calls,
+            reasoning="".join(self._reasoning),
+            memory=tuple(self._memory),
+        )
 
     def _add(self, delta: ToolCallDelta) -> None:
         self._said += len(delta.arguments)
@@ -162,6 +189,7 @@ async def whole_answer(
 
     Raises:
         ProviderError: the call failed.
+        AgentError: the model could not say anything.
     """
     answer = Answer(request)
     try:
@@ -170,6 +198,8 @@ async def whole_answer(
                 pass
     finally:
         answer.count(tally)
+    if answer.fault:
+        raise AgentError(answer.fault)
     return answer
 
 

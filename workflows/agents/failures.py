@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from workflows.agents.loop import AgentError
+from workflows.agents.answers import AgentError
 from workflows.agents.tool_names import UnknownTool
 from workflows.engine.errors import NodeTypeOff, UnusableMedia, describe
 from workflows.engine.events import ErrorMessage

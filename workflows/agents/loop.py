@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from workflows.agents.answers import Answer, ask
+from workflows.agents.answers import AgentError, Answer, ask
 from workflows.agents.context_window import fitted
 from workflows.agents.tools import (
     MAX_ARGUMENTS,
@@ -21,6 +21,7 @@ from workflows.agents.tools import (
     failed,
     perform,
     read_arguments,
+    tool_name,
 )
 from workflows.engine.context import ReachedModel
 from workflows.engine.usage import UsageTally
@@ -42,10 +43,6 @@ MAX_CALLS_OF_RUN = 1_000
 BETWEEN_ROUNDS = "\n\n"
 # What a provider has sent at once is told without a wait; other jobs have their turn.
 CHUNKS_AT_ONCE = 64
-
-
-class AgentError(Exception):
-    """An agent has come to no answer."""
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -110,6 +107,7 @@ class AgentLoop:
         self._must_fit = must_fit
         self._messages = list(request.messages)
         self._text: list[str] = []
+        self._fault = ""
         self.finish_reason: FinishReason = "stop"
         self.passed_calls: tuple[ToolCall, ...] = ()
         self.spent = Usage()
@@ -119,6 +117,15 @@ class AgentLoop:
     def text(self) -> str:
         """All that the model has said, of all rounds."""
         return "".join(self._text)
+
+    def check(self) -> None:
+        """Make sure that the model has answered, once it has run.
+
+        Raises:
+            AgentError: it could not say anything.
+        """
+        if self._fault and not self._text:
+            raise AgentError(self._fault)
 
     async def run(self) -> AsyncGenerator[Happening, None]:
         """Yield what happens until the model has answered.
@@ -136,12 +143,13 @@ class AgentLoop:
                     yield piece
             if not answer.tool_calls:
                 self.finish_reason = answer.finish_reason or "stop"
+                self._fault = answer.fault
                 return
             if self._passes_on(answer):
                 return
             if rounds == self._max_rounds:
                 break
-            self._messages.append(answer.message())
+            self._messages.append(_sent_back(answer))
             async with aclosing(self._call_tools(answer.tool_calls)) as happenings:
                 async for happening in happenings:
                     yield happening
@@ -254,6 +262,26 @@ class AgentLoop:
             names = ", ".join([*self._tools, *sorted(self._asker_names)]) or "none"
             return failed(f"There is no tool '{call.name}'. There are: {names}")
         return await perform(tool, call)
+
+
+def _sent_back(answer: Answer) -> Message:
+    """Return an answer as its vendor takes it back.
+
+    What a model has got wrong in a call would be refused in the next request; it is
+    told of it in the call's result.
+    """
+    message = answer.message()
+    calls = tuple(map(_put_right, message.tool_calls))
+    return msgspec.structs.replace(message, tool_calls=calls)
+
+
+def _put_right(call: ToolCall) -> ToolCall:
+    name = tool_name(call.name) or "unknown"
+    try:
+        read_arguments(call)
+    except ToolFailure:
+        return ToolCall(call.id, name)
+    return ToolCall(call.id, name, call.arguments)
 
 
 def _tools_called_in(messages: Sequence[Message]) -> tuple[GivenTool, ...]:

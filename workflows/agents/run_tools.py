@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import re
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
-from workflows.agents.tools import AskedCall, ToolFailure
+from workflows.agents.tools import MAX_NAME, AskedCall, ToolFailure, tool_name
 from workflows.agents.type_schemas import properties_schema
 from workflows.engine.context import NodeContext, SavedWorkflow
 from workflows.engine.graph import Edge, Graph, GraphNode, load_graph
@@ -14,15 +15,7 @@ from workflows.engine.nested import run_nested
 from workflows.engine.node import Node
 from workflows.engine.plans import plan_of
 
-MAX_NAME = 64
-
 _OUTPUT = "nodetool.output.Output"
-_UNFIT = re.compile(r"[^a-zA-Z0-9_-]+")
-
-
-def tool_name(text: str) -> str:
-    """Return a text as vendors take it for the name of a tool."""
-    return _UNFIT.sub("_", text)[-MAX_NAME:]
 
 
 class WorkflowTool:
@@ -34,12 +27,12 @@ class WorkflowTool:
         self.name = tool_name(workflow.tool_name or workflow.name or workflow.id)
         self.description = workflow.description or workflow.name
         properties = workflow.input_schema.get("properties", {})
+        self._inputs = _by_argument(properties)
         self.parameters: dict[str, Any] = {
             "type": "object",
             "properties": {
-                # Labels are for forms, and some vendors refuse what they do not know.
-                name: {key: part for key, part in schema.items() if key != "label"}
-                for name, schema in properties.items()
+                argument: _described(properties[name], name, argument)
+                for argument, name in self._inputs.items()
             },
         }
 
@@ -50,14 +43,38 @@ class WorkflowTool:
             EngineError: it failed, or runs lie too deep inside each other.
         """
         graph = load_graph(self._workflow.graph)
+        inputs = self._inputs
+        params = {inputs.get(key, key): each for key, each in call.arguments.items()}
         result = await run_nested(
-            graph, call.arguments, self._context, title=self._workflow.name or self.name
+            graph, params, self._context, title=self._workflow.name or self.name
         )
         lists = result["outputs"]
         # An output of that very name is hidden behind the lists.
         return {
             name: lists[name] if name == "outputs" else result[name] for name in lists
         }
+
+
+def _by_argument(names: Iterable[str]) -> dict[str, str]:
+    """Return the names of inputs by those that vendors take for arguments."""
+    found: dict[str, str] = {}
+    for name in names:
+        base = argument = tool_name(name) or "_"
+        for number in itertools.count(2):
+            if argument not in found:
+                break
+            argument = f"{base[: MAX_NAME - 8]}_{number}"
+        found[argument] = name
+    return found
+
+
+def _described(schema: dict[str, Any], name: str, argument: str) -> dict[str, Any]:
+    """Return the schema of an argument; it tells the name of the input if it has to."""
+    # Labels are for forms, and some vendors refuse what they do not know.
+    told = {key: part for key, part in schema.items() if key != "label"}
+    if name != argument:
+        told["description"] = f"{name}: {told.get('description') or 'an input'}"
+    return told
 
 
 class NodeTool:

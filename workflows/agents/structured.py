@@ -7,9 +7,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from workflows.agents.answers import whole_answer
+from workflows.agents.answers import AgentError, whole_answer
 from workflows.agents.context_window import fitted
-from workflows.agents.loop import AgentError
 from workflows.engine.context import ReachedModel
 from workflows.engine.errors import ValueMisfit
 from workflows.engine.usage import UsageTally
@@ -35,12 +34,18 @@ async def ask_structured(
 ) -> T:
     """Return what ``check`` makes of the JSON value that the model answers with.
 
-    ``schema`` is for the model, which may not keep to it; see `ask_checked`.
+    ``schema`` is for the model, which may not keep to it; see `ask_checked`. It is told
+    in words, too: not every model behind a vendor knows of formats.
     """
-    wanted = ResponseFormat("json_schema", name="answer", schema=schema)
+    wanted = ResponseFormat(
+        "json_schema", name="answer", schema=schema, is_explained=True
+    )
+    *earlier, asked = request.messages
+    content = (*asked.content, TextPart(_schema_text(schema)))
+    messages = (*earlier, msgspec.structs.replace(asked, content=content))
     return await ask_checked(
         reached,
-        msgspec.structs.replace(request, response_format=wanted),
+        msgspec.structs.replace(request, messages=messages, response_format=wanted),
         lambda text: check(json_in(text)),
         usage=usage,
     )
@@ -81,8 +86,18 @@ async def ask_checked(
         if answer.finish_reason == "length":
             fault = "it was cut off at the limit of tokens"
             break
-        messages += [answer.message(), _correction(fault)]
+        # A message without a word is refused by some.
+        messages += [answer.message()] if answer.text else []
+        messages.append(_correction(fault))
     raise AgentError(f"The model's answer does not have the shape asked for: {fault}")
+
+
+def _schema_text(schema: dict[str, Any]) -> str:
+    text = msgspec.json.encode(schema).decode()
+    return (
+        "\n\nAnswer with JSON that fits this schema, and with nothing else.\n"
+        f"<JSON_SCHEMA>\n{text}\n</JSON_SCHEMA>"
+    )
 
 
 def json_in(text: str) -> Any:
@@ -91,7 +106,9 @@ def json_in(text: str) -> Any:
     Raises:
         ValueMisfit: there is none.
     """
-    candidates = (text, *_braced(text, "{", "}"), *_braced(text, "[", "]"))
+    # Some servers leave in what the model thought before.
+    said = text.rpartition("</think>")[2]
+    candidates = (text, said, *_braced(said, "{", "}"), *_braced(said, "[", "]"))
     for candidate in candidates:
         try:
             return msgspec.json.decode(candidate)

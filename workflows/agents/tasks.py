@@ -174,6 +174,7 @@ class TaskAgent:
             async for happening in happenings:
                 if isinstance(happening, ToolStarted | ToolEnded):
                     await teller.tell(happening)
+        loop.check()
         return loop.text
 
     async def _conclude(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from workflows.agents.run_tools import NodeTool, WorkflowTool, tool_name
-from workflows.agents.tools import Tool
+from workflows.agents.run_tools import NodeTool, WorkflowTool
+from workflows.agents.tools import Tool, tool_name
 from workflows.engine.context import NodeContext, SavedWorkflow
 from workflows.engine.errors import EngineError, UnknownNodeType
 from workflows.engine.node import Node

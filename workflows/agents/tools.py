@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, Protocol
 
 import msgspec
@@ -14,6 +15,9 @@ from workflows.providers import messages
 MAX_ARGUMENTS = 256 * 1024
 MAX_RESULT = 64 * 1024
 MAX_ERROR = 4_000
+MAX_NAME = 64
+
+_UNFIT = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
 class ToolFailure(Exception):
@@ -64,6 +68,14 @@ class Outcome(msgspec.Struct, frozen=True):
     def told(self) -> dict[str, Any]:
         """The value as ``tool_result_update`` has it."""
         return {"error" if self.is_error else "result": self.value}
+
+
+def tool_name(text: str) -> str:
+    """Return a text as vendors take it for the name of a tool; empty if it is."""
+    name = _UNFIT.sub("_", text)[-MAX_NAME:]
+    if name[:1].isalpha() or name[:1] in ("_", ""):
+        return name
+    return f"_{name[1 - MAX_NAME :]}"  # Gemini takes no other beginning
 
 
 def described(tool: Tool) -> messages.Tool:

@@ -21,7 +21,6 @@ from workflows.nodes.llm import (
     question,
     reach,
     request_to,
-    schema_text,
     streamed,
     tagged,
     wanted_fields,
@@ -193,13 +192,12 @@ class Extractor(Node):
     async def process(self, context: NodeContext) -> dict[str, Any]:
         fields = wanted_fields(context, self)
         reached = await reach(context, self.model)
-        schema = fields_schema(fields)
-        text = schema_text(schema) + tagged("TEXT", self.text)
+        text = tagged("TEXT", self.text)
         asked = await question(context, text, self.image, self.audio)
         return await ask_structured(
             reached,
             request_to(reached, instructed(self.system_prompt, asked)),
-            schema,
+            fields_schema(fields),
             lambda value: check_fields(fields, value),
             usage=context.run.usage,
         )

@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from workflows.agents.loop import AgentError, AgentLoop, Piece
+from workflows.agents.answers import AgentError
+from workflows.agents.loop import AgentLoop, Piece
 from workflows.agents.telling import Teller
 from workflows.agents.tool_names import tools_named
 from workflows.agents.tools import Tool

@@ -72,6 +72,7 @@ class Turn(Node):
                 await teller.tell(happening)
                 if isinstance(happening, RoundEnded):
                     await added.add_round(happening)
+        loop.check()
         await teller.chunk("", is_last=True)
         await added.add("assistant", loop.text)
         return loop.text

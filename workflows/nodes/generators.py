@@ -20,7 +20,6 @@ from workflows.nodes.llm import (
     reach,
     request_to,
     said,
-    schema_text,
     tagged,
     wanted_fields,
 )
@@ -73,17 +72,14 @@ class StructuredOutputGenerator(Node):
     async def process(self, context: NodeContext) -> dict[str, Any]:
         fields = wanted_fields(context, self)
         reached = await reach(context, self.model)
-        schema = fields_schema(fields)
-        text = (
-            schema_text(schema)
-            + tagged("INSTRUCTIONS", self.instructions)
-            + tagged("CONTEXT", self.context)
+        text = tagged("INSTRUCTIONS", self.instructions) + tagged(
+            "CONTEXT", self.context
         )
         messages = instructed(self.system_prompt, said("user", text))
         return await ask_structured(
             reached,
             request_to(reached, messages, max_tokens=self.max_tokens),
-            schema,
+            fields_schema(fields),
             lambda value: check_fields(fields, value),
             usage=context.run.usage,
         )

@@ -7,8 +7,6 @@ from contextlib import aclosing
 from itertools import islice
 from typing import Any
 
-import msgspec
-
 from workflows.agents.loop import AgentLoop, Happening, Piece
 from workflows.agents.media import attached
 from workflows.agents.telling import Teller
@@ -92,11 +90,6 @@ def tagged(name: str, text: str) -> str:
     return f"<{name}>\n{text}\n</{name}>\n" if text else ""
 
 
-def schema_text(schema: dict[str, Any]) -> str:
-    """Return a schema for a prompt."""
-    return tagged("JSON_SCHEMA", msgspec.json.encode(schema).decode())
-
-
 def table_text(table: Mapping[str, list[Any]]) -> str:
     """Return the columns and the first rows of a table for a prompt, a row a line."""
     rows = islice(zip(*table.values(), strict=True), SHOWN_ROWS)
@@ -125,6 +118,7 @@ async def streamed(
             output = _output_of(happening, with_thinking=with_thinking)
             if output is not None:
                 yield output
+    loop.check()
     await teller.chunk("", is_last=True)
     yield {"chunk": text_chunk("", done=True)}
 

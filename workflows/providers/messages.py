@@ -58,7 +58,9 @@ class Message(msgspec.Struct, frozen=True):
     """One message of a conversation.
 
     ``tool_calls`` belong to an assistant, ``tool_call_id`` to a tool's result. A
-    provider without the role ``developer`` takes it as ``system``.
+    provider without the role ``developer`` takes it as ``system``. ``reasoning`` is
+    what an assistant thought before it said this. ``memory`` is what its vendor wants
+    back with the message, in words of that vendor's adapter: it never leaves the turn.
     """
 
     role: Role
@@ -66,6 +68,8 @@ class Message(msgspec.Struct, frozen=True):
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     name: str | None = None
+    reasoning: str = ""
+    memory: tuple[dict[str, Any], ...] = ()
 
     @property
     def text(self) -> str:
@@ -91,17 +95,21 @@ class NamedTool(msgspec.Struct, frozen=True):
 class ResponseFormat(msgspec.Struct, frozen=True):
     """How the answer has to look. ``schema`` goes with ``json_schema`` only.
 
-    An adapter whose wire has no such thing adds ``instruction`` to the system prompt.
+    An adapter whose wire has no such thing adds ``instruction`` to the system prompt,
+    unless the messages say as much already: ``is_explained``.
     """
 
     type: Literal["json_object", "json_schema"]
     name: str = ""
     schema: dict[str, Any] | None = None
     strict: bool | None = None
+    is_explained: bool = False
 
     @property
     def instruction(self) -> str:
-        """The same as a sentence to a model."""
+        """The same as a sentence to a model; empty where it has been told."""
+        if self.is_explained:
+            return ""
         if self.schema is None:
             return "Answer with one JSON object and nothing else."
         schema = msgspec.json.encode(self.schema).decode()
@@ -182,7 +190,7 @@ class Chunk(msgspec.Struct, frozen=True):
 
     An answer has one ``finish_reason``, and ``usage`` in at most one chunk, which may
     come behind it. ``logprobs``: entries of OpenAI's ``logprobs.content``. ``sources``
-    come from models that were asked to search.
+    come from models that were asked to search. ``memory``: see ``Message``.
     """
 
     text: str = ""
@@ -192,6 +200,7 @@ class Chunk(msgspec.Struct, frozen=True):
     usage: Usage | None = None
     logprobs: list[dict[str, Any]] | None = None
     sources: tuple[Source, ...] = ()
+    memory: tuple[dict[str, Any], ...] = ()
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
