@@ -162,8 +162,20 @@ def _draft(value: Any, index: int, calls: _Calls) -> Draft:
         message = Message(role="tool", tool_call_id=_answered_function(fields, calls))
     else:
         answered = _answered_call(fields, calls) if role == "tool" else None
-        message = Message(role=role, tool_calls=made, tool_call_id=answered, name=name)
+        message = Message(
+            role=role,
+            tool_calls=made,
+            tool_call_id=answered,
+            name=name,
+            reasoning=_reasoning(fields) if role == "assistant" else "",
+        )
     return Draft(message, _content(fields, role, is_optional=bool(made)), param)
+
+
+def _reasoning(fields: Fields) -> str:
+    """Return what the model thought, as our answers tell it: some want it back."""
+    value = fields.any("reasoning_content")
+    return value if isinstance(value, str) else ""
 
 
 def _calls_made(fields: Fields, index: int, calls: _Calls) -> tuple[ToolCall, ...]:

@@ -254,6 +254,15 @@ def test_a_round_of_tools_is_accepted_as_it_came():
     assert (result.tool_call_id, content) == ("c1", (TextPart("2"),))
 
 
+@pytest.mark.parametrize(("given", "taken"), [("hm", "hm"), (None, ""), (7, "")])
+def test_a_thought_comes_back_with_the_answer_it_came_with(given, taken):
+    answered = {**CALLED, "reasoning_content": given}
+    wanted = read(messages=[{**HI, "reasoning_content": given}, answered])
+
+    (asked, *_), (assistant, *_) = wanted.messages
+    assert (asked.reasoning, assistant.reasoning) == ("", taken)
+
+
 def test_what_a_message_refers_to_is_read_later():
     url = "http://public.test/a.png"
     image = {"type": "image_url", "image_url": {"url": url, "detail": "high"}}

@@ -131,6 +131,25 @@ ROWS = [
     ),
     (
         "anthropic",
+        400,
+        anthropic_error(
+            "invalid_request_error",
+            "input length and `max_tokens` exceed context limit: 190 + 32 > 200",
+        ),
+        400,
+        "context_length_exceeded",
+        False,
+    ),
+    (
+        "llama_cpp",
+        400,
+        {"error": {"message": "the request exceeds the available context size"}},
+        400,
+        "context_length_exceeded",
+        False,
+    ),
+    (
+        "anthropic",
         404,
         anthropic_error("not_found_error", "model: claude-9"),
         404,

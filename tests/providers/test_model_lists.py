@@ -71,12 +71,13 @@ ROWS = [
                     "id": "claude-sonnet-4-5",
                     "display_name": "Claude",
                     "created_at": "2025-09-29T00:00:00Z",
+                    "max_input_tokens": 200000,
                 }
             ],
             "has_more": False,
         },
         "/v1/models?limit=1000",
-        [ModelInfo("claude-sonnet-4-5", 1759104000, name="Claude")],
+        [ModelInfo("claude-sonnet-4-5", 1759104000, 200000, name="Claude")],
     ),
     (
         "gemini",

@@ -7,6 +7,8 @@ message of the answer into chunks.
 from __future__ import annotations
 
 import base64
+import hashlib
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 from uuid import uuid4
@@ -15,7 +17,7 @@ import msgspec
 
 from workflows.providers import failures
 from workflows.providers.http_client import Endpoint, shared_client
-from workflows.providers.messages import ToolCall, ToolCallDelta
+from workflows.providers.messages import Message, TextPart, ToolCall, ToolCallDelta
 from workflows.providers.wire import ServerSentEvents
 
 if TYPE_CHECKING:
@@ -36,6 +38,23 @@ if TYPE_CHECKING:
     from workflows.providers.wire import MessageParser
 
 NO_PARAMETERS = {"type": "object", "properties": {}}
+
+
+class CallIds(NamedTuple):
+    """What a vendor takes for the id of a tool call.
+
+    A conversation goes from one vendor to another with the ids of the first.
+    """
+
+    form: re.Pattern[str]
+    length: int
+
+    def fitting(self, call_id: str) -> str:
+        """Return an id that fits, always the same one for an id that does not."""
+        if self.form.fullmatch(call_id):
+            return call_id
+        data = call_id.encode(errors="replace")
+        return hashlib.sha256(data).hexdigest()[: self.length]
 
 
 class Call(NamedTuple):
@@ -230,6 +249,20 @@ def arguments_of(call: ToolCall, to: Endpoint) -> dict[str, Any]:
     except (msgspec.DecodeError, RecursionError) as error:
         what = f"the arguments of tool call '{call.id}': they are no JSON object"
         raise failures.not_taken(to, what) from error
+
+
+def told(request: ChatRequest, instruction: str) -> ChatRequest:
+    """Return the request with another sentence in its system prompt."""
+    if not instruction:
+        return request
+    messages = request.messages
+    said = Message("system", (TextPart(instruction),))
+    if messages and messages[0].role in ("system", "developer"):
+        # Some take one system message, and that at the beginning.
+        content = (*messages[0].content, TextPart(f"\n\n{instruction}"))
+        said = msgspec.structs.replace(messages[0], content=content)
+        messages = messages[1:]
+    return msgspec.structs.replace(request, messages=(said, *messages))
 
 
 def schema_of(tool: Tool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,6 +11,7 @@ from workflows.providers import failures
 from workflows.providers.adapter import (
     Adapter,
     Call,
+    CallIds,
     ToolCalls,
     arguments_of,
     encoded,
@@ -32,12 +34,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from workflows.providers.http_client import Endpoint
-    from workflows.providers.messages import ChatRequest, FinishReason, Message, Part
+    from workflows.providers.messages import (
+        ChatRequest,
+        FinishReason,
+        Message,
+        Part,
+        ToolCall,
+    )
 
 VERSION = "2023-06-01"
 # The API wants a bound; these are the largest that the families take.
 MAX_TOKENS = (("claude-3-5-", 8192), ("claude-3-7-", 32000), ("claude-3-", 4096))
 MAX_TOKENS_ELSE = 32000
+# From Claude 4.7 on they refuse a temperature, whatever it is.
+_OLD = r"[23]|instant|(?:opus|sonnet|haiku)-4(?:-[0-6])?(?:@|-\d{8}|-latest|\Z)"
+UNSAMPLED_MODELS = re.compile(rf"claude-(?!{_OLD})")
+CALL_IDS = CallIds(re.compile(r"[a-zA-Z0-9_-]{1,64}"), 40)
+THOUGHTS = ("thinking", "redacted_thinking")
+# What of a block goes back; of a call only its id, the rest is in the message.
+MEMBERS = {
+    "text": ("text",),
+    "thinking": ("thinking", "signature"),
+    "redacted_thinking": ("data",),
+    "tool_use": ("id",),
+}
 FINISH: dict[str, FinishReason] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
@@ -63,12 +83,18 @@ class _Block(msgspec.Struct):
     id: str = ""
     name: str = ""
     text: str = ""
+    thinking: str = ""
+    signature: str = ""
+    data: str = ""  # a thought that is not shown
 
 
 class _Delta(msgspec.Struct):
     type: str = ""
     text: str = ""
     thinking: str = ""
+    signature: str = ""
+    id: str = ""
+    data: str = ""
     partial_json: str = ""
     stop_reason: str | None = None
 
@@ -103,7 +129,7 @@ class AnthropicProvider(Adapter):
 
     def reading(self, request: ChatRequest) -> AnthropicReading:
         """Return the reader of one answer."""
-        return AnthropicReading(self.to)
+        return AnthropicReading(self.to, has_tools=bool(request.tools))
 
     async def models(self) -> list[ModelInfo]:
         """Return the models that this key may call.
@@ -115,14 +141,32 @@ class AnthropicProvider(Adapter):
         return [model for entry in entries if (model := _model(entry)) is not None]
 
 
+class _Kept:
+    """A block as it goes back."""
+
+    def __init__(self, block: _Block) -> None:
+        self.type = block.type
+        self._pieces = {name: [getattr(block, name)] for name in MEMBERS[block.type]}
+
+    def add(self, delta: _Delta) -> None:
+        for name, pieces in self._pieces.items():
+            pieces.append(getattr(delta, name))
+
+    def whole(self) -> dict[str, Any]:
+        members = {name: "".join(pieces) for name, pieces in self._pieces.items()}
+        return {"type": self.type, **members}
+
+
 class AnthropicReading:
     """Reads the events of one answer: blocks of text, thoughts and tool calls."""
 
-    def __init__(self, to: Endpoint) -> None:
+    def __init__(self, to: Endpoint, *, has_tools: bool) -> None:
         self.is_over = False
+        self._has_tools = has_tools
         self._to = to
         self._calls = ToolCalls()
         self._silent: set[int] = set()  # calls that have said no arguments yet
+        self._blocks: dict[int, _Kept] = {}
         self._finish: FinishReason | None = None
         self._usage = _Usage()
 
@@ -149,9 +193,22 @@ class AnthropicReading:
     def finish(self) -> Sequence[Chunk]:
         if self._finish is None:
             raise failures.broken_off(self._to)
-        return (Chunk(finish_reason=self._finish), Chunk(usage=self._total()))
+        end = Chunk(finish_reason=self._finish, memory=self._memory())
+        return (end, Chunk(usage=self._total()))
+
+    def _memory(self) -> tuple[dict[str, Any], ...]:
+        """Return all blocks of an answer that has thoughts and calls.
+
+        A thought goes back to the letter and in its place, or the next call is refused.
+        """
+        kinds = {block.type for block in self._blocks.values()}
+        if "tool_use" not in kinds or kinds.isdisjoint(THOUGHTS):
+            return ()
+        return tuple(self._blocks[index].whole() for index in sorted(self._blocks))
 
     def _start(self, index: int, block: _Block) -> Sequence[Chunk]:
+        if self._has_tools and block.type in MEMBERS:
+            self._blocks[index] = _Kept(block)
         if block.type == "tool_use":
             self._silent.add(index)
             call = self._calls.piece(index, call_id=block.id, name=block.name)
@@ -159,6 +216,8 @@ class AnthropicReading:
         return (Chunk(text=block.text),) if block.text else ()
 
     def _delta(self, index: int, delta: _Delta) -> Sequence[Chunk]:
+        if index in self._blocks:
+            self._blocks[index].add(delta)
         if delta.text:
             return (Chunk(text=delta.text),)
         if delta.thinking:
@@ -205,16 +264,14 @@ def request_body(request: ChatRequest, to: Endpoint) -> dict[str, Any]:
     """
     body: dict[str, Any] = {
         "model": request.model,
-        "max_tokens": request.max_tokens or _most_tokens(request.model),
+        "max_tokens": _max_tokens(request),
         "messages": _turns(request, to),
         "stream": True,
     }
     if system := _system(request):
         body["system"] = system
-    if request.temperature is not None:
-        body["temperature"] = min(request.temperature, 1.0)
-    elif request.top_p is not None:  # newer models take one of the two
-        body["top_p"] = request.top_p
+    if UNSAMPLED_MODELS.match(request.model) is None:
+        body |= _sampling(request)
     if stops := [text for text in request.stop if text.strip()]:
         body["stop_sequences"] = stops
     if request.tools:
@@ -233,9 +290,19 @@ def request_body(request: ChatRequest, to: Endpoint) -> dict[str, Any]:
     return body
 
 
-def _most_tokens(model: str) -> int:
-    found = (count for start, count in MAX_TOKENS if model.startswith(start))
-    return next(found, MAX_TOKENS_ELSE)
+def _sampling(request: ChatRequest) -> dict[str, Any]:
+    """Return one of the two: models since Claude 4.1 do not take both."""
+    if request.temperature is not None:
+        return {"temperature": min(request.temperature, 1.0)}
+    return {} if request.top_p is None else {"top_p": request.top_p}
+
+
+def _max_tokens(request: ChatRequest) -> int:
+    """Return the bound asked for, within what the model's family takes."""
+    for start, most in MAX_TOKENS:
+        if request.model.startswith(start):
+            return min(request.max_tokens or most, most)
+    return request.max_tokens or MAX_TOKENS_ELSE
 
 
 def _system(request: ChatRequest) -> str:
@@ -246,7 +313,7 @@ def _system(request: ChatRequest) -> str:
     ]
     if request.response_format is not None:
         texts.append(request.response_format.instruction)
-    return "\n\n".join(text for text in texts if text)
+    return "\n\n".join(text for text in texts if text.strip())
 
 
 def _choice(request: ChatRequest) -> dict[str, Any]:
@@ -280,20 +347,28 @@ def _turns(request: ChatRequest, to: Endpoint) -> list[dict[str, Any]]:
 def _blocks(message: Message, to: Endpoint) -> Iterator[dict[str, Any]]:
     content = [_block(part, to) for part in message.content if not _is_empty(part)]
     if message.role == "tool":
-        yield {
-            "type": "tool_result",
-            "tool_use_id": message.tool_call_id,
-            "content": content,
-        }
+        call_id = CALL_IDS.fitting(message.tool_call_id or "")
+        result = {"type": "tool_result", "tool_use_id": call_id}
+        yield {**result, "content": content} if content else result
         return
-    yield from content
-    for call in message.tool_calls:
-        yield {
-            "type": "tool_use",
-            "id": call.id,
-            "name": call.name,
-            "input": arguments_of(call, to),
-        }
+    calls = {call.id: _call(call, to) for call in message.tool_calls}
+    if not message.memory:
+        yield from content
+        yield from calls.values()
+    for block in message.memory:
+        if block["type"] == "tool_use":
+            yield calls.pop(block["id"])
+        elif block["type"] != "text" or block["text"].strip():
+            yield block
+
+
+def _call(call: ToolCall, to: Endpoint) -> dict[str, Any]:
+    return {
+        "type": "tool_use",
+        "id": CALL_IDS.fitting(call.id),
+        "name": call.name,
+        "input": arguments_of(call, to),
+    }
 
 
 def _is_empty(part: Part) -> bool:
@@ -331,8 +406,10 @@ def _model(entry: Any) -> ModelInfo | None:
     model_id = entry.get("id") if isinstance(entry, dict) else None
     if not isinstance(model_id, str):
         return None
+    count = entry.get("max_input_tokens")
     return ModelInfo(
         id=model_id,
         created=unix_seconds(entry.get("created_at")),
+        context_tokens=count if isinstance(count, int) else None,
         name=shown_name(entry, model_id, "display_name"),
     )

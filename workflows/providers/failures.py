@@ -34,7 +34,7 @@ PAYMENT_REQUIRED = 402
 _USER = re.compile(r"(?<=://)[^\s/@]*@")
 _QUERY = re.compile(r"(://[^\s?#]*)[?#]\S*")
 _TOO_LONG = re.compile(
-    r"context.?length|context window|too many tokens|token count .*exceed"
+    r"context.?(?:length|window|limit|size)|too many tokens|token count .*exceed"
     r"|prompt is too long|input is too long|maximum number of tokens",
     re.IGNORECASE,
 )

@@ -5,6 +5,7 @@ See https://ai.google.dev/api/generate-content and https://ai.google.dev/api/emb
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from workflows.providers.adapter import (
     arguments_of,
     encoded,
     finish_of,
-    schema_of,
+    told,
 )
 from workflows.providers.embeddings import BatchSize, EmbeddingAdapter, VectorBatch
 from workflows.providers.kinds import kind_of, shown_name
@@ -57,17 +58,26 @@ FINISH: dict[str, FinishReason] = {
     "SPII": "content_filter",
     "IMAGE_SAFETY": "content_filter",
 }
-MISSHAPEN = ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL")
+MISSHAPEN = (
+    "MALFORMED_FUNCTION_CALL",
+    "MALFORMED_RESPONSE",
+    "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
+)
 # What else than text a model makes, by the method that it takes.
 KINDS: dict[str, ModelKind] = {
     "embedContent": "embedding",
     "predict": "image",
     "predictLongRunning": "video",
 }
+# An object without a property is refused: a function without parameters has none.
+OBJECT_ONLY = frozenset({"type", "properties", "required", "additionalProperties"})
 MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY"}
-# These models want back a signature with each of their calls; this is the documented
-# stand-in for a conversation that has lost them, as every OpenAI-shaped one has.
-SIGNED_MODELS = "gemini-3"
+# These models want back the signature of the first call of each answer; this is the
+# documented stand-in for a conversation that has lost them, as every stored one has.
+SIGNED_MODELS = re.compile(r"gemini-(?:[3-9]|.*-latest)")
+# They take no instructions apart from what the user says, and no format of an answer.
+PLAIN_MODELS = "gemma-3"
 NOTHING = TextPart("")  # refused as a part
 NO_SIGNATURE = "skip_thought_signature_validator"
 
@@ -81,6 +91,7 @@ class _Call(msgspec.Struct):
 class _Part(msgspec.Struct, rename="camel"):
     text: str | None = None
     thought: bool = False
+    thought_signature: str | None = None
     function_call: _Call | None = None
 
 
@@ -116,6 +127,7 @@ class _Usage(msgspec.Struct, rename="camel"):
     prompt_token_count: int | None = None
     candidates_token_count: int | None = None
     thoughts_token_count: int | None = None
+    tool_use_prompt_token_count: int | None = None
     cached_content_token_count: int | None = None
 
 
@@ -165,9 +177,7 @@ class GeminiProvider(EmbeddingAdapter):
 
     def embedding_call(self, request: EmbeddingRequest) -> Call:
         """Return a batch: a request for each text, which names the model again."""
-        common: dict[str, Any] = {
-            "model": f"models/{request.model.removeprefix('models/')}"
-        }
+        common: dict[str, Any] = {"model": f"models/{_name_of(request.model)}"}
         if request.dimensions is not None:
             common["outputDimensionality"] = request.dimensions
         requests = [
@@ -229,7 +239,9 @@ class GeminiReading:
             if part.function_call is not None:
                 call = part.function_call
                 delta = self._calls.whole(call.name, call.args, call.id or "")
-                yield Chunk(tool_calls=(delta,))
+                signature = part.thought_signature or ""
+                kept = {"call": delta.id, "id": call.id, "signature": signature}
+                yield Chunk(tool_calls=(delta,), memory=(kept,))
             elif part.text:
                 is_thought = part.thought
                 yield Chunk(reasoning=part.text) if is_thought else Chunk(part.text)
@@ -244,7 +256,8 @@ class GeminiReading:
         usage = self._usage or _Usage()
         thoughts = usage.thoughts_token_count
         return Usage(
-            prompt_tokens=usage.prompt_token_count or 0,
+            prompt_tokens=(usage.prompt_token_count or 0)
+            + (usage.tool_use_prompt_token_count or 0),
             completion_tokens=(usage.candidates_token_count or 0) + (thoughts or 0),
             cached_tokens=usage.cached_content_token_count,
             reasoning_tokens=thoughts,
@@ -258,8 +271,12 @@ def _sources(grounding: _Grounding) -> Iterator[Source]:
 
 
 def _path_of(model: str) -> str:
-    name = quote(model.removeprefix("models/"), safe="", errors="replace")
+    name = quote(_name_of(model), safe="", errors="replace")
     return f"/v1beta/models/{name}"
+
+
+def _name_of(model: str) -> str:
+    return model.removeprefix("models/")
 
 
 def request_body(request: ChatRequest, to: Endpoint) -> dict[str, Any]:
@@ -268,15 +285,16 @@ def request_body(request: ChatRequest, to: Endpoint) -> dict[str, Any]:
     Raises:
         ProviderError: it has a part that this API has no place for.
     """
-    body: dict[str, Any] = {"contents": _turns(request, to)}
-    system = [
-        {"text": message.text}
-        for message in request.messages
-        if message.role in ("system", "developer") and message.text
-    ]
-    if system:
+    has_format = _has_format(request)
+    if request.response_format is not None and not has_format:
+        request = told(request, request.response_format.instruction)
+    turns, system = _turns(request, to), _system(request)
+    body: dict[str, Any] = {"contents": turns}
+    if system and _name_of(request.model).startswith(PLAIN_MODELS):
+        body["contents"] = _led_by(system, turns)
+    elif system:
         body["systemInstruction"] = {"parts": system}
-    if config := _config(request):
+    if config := _config(request, has_format=has_format):
         body["generationConfig"] = config
     if request.extras.get("google_search"):
         body["tools"] = [{"google_search": {}}]
@@ -288,7 +306,33 @@ def request_body(request: ChatRequest, to: Endpoint) -> dict[str, Any]:
     return body
 
 
-def _config(request: ChatRequest) -> dict[str, Any]:
+def _has_format(request: ChatRequest) -> bool:
+    """Tell whether the form of an answer may be sent: the older, not with tools."""
+    name = _name_of(request.model)
+    if request.response_format is None or name.startswith(PLAIN_MODELS):
+        return False
+    has_tools = bool(request.tools or request.extras.get("google_search"))
+    return not has_tools or SIGNED_MODELS.match(name) is not None
+
+
+def _led_by(
+    parts: list[dict[str, Any]], turns: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the turns with these parts said first, by the user."""
+    if not turns or turns[0]["role"] != "user":
+        return [{"role": "user", "parts": parts}, *turns]
+    return [{**turns[0], "parts": parts + turns[0]["parts"]}, *turns[1:]]
+
+
+def _system(request: ChatRequest) -> list[dict[str, Any]]:
+    return [
+        {"text": message.text}
+        for message in request.messages
+        if message.role in ("system", "developer") and message.text
+    ]
+
+
+def _config(request: ChatRequest, *, has_format: bool) -> dict[str, Any]:
     config: dict[str, Any] = {
         "temperature": request.temperature,
         "topP": request.top_p,
@@ -298,18 +342,18 @@ def _config(request: ChatRequest) -> dict[str, Any]:
         "frequencyPenalty": request.frequency_penalty,
         "presencePenalty": request.presence_penalty,
     }
-    if request.response_format is not None:
+    if request.response_format is not None and has_format:
         config["responseMimeType"] = "application/json"
         config["responseJsonSchema"] = request.response_format.schema
     return {name: value for name, value in config.items() if value is not None}
 
 
 def _function(tool: Tool) -> dict[str, Any]:
-    return {
-        "name": tool.name,
-        "description": tool.description,
-        "parametersJsonSchema": schema_of(tool),
-    }
+    function: dict[str, Any] = {"name": tool.name, "description": tool.description}
+    takes = tool.parameters
+    if takes.get("properties") or not takes.keys() <= OBJECT_ONLY:
+        function["parametersJsonSchema"] = takes
+    return function
 
 
 def _choice(request: ChatRequest) -> dict[str, Any]:
@@ -321,14 +365,19 @@ def _choice(request: ChatRequest) -> dict[str, Any]:
 def _turns(request: ChatRequest, to: Endpoint) -> list[dict[str, Any]]:
     """Return user and model in turn: all results of one answer's calls together."""
     names = {call.id: call.name for m in request.messages for call in m.tool_calls}
-    is_signed = request.model.removeprefix("models/").startswith(SIGNED_MODELS)
+    is_signed = SIGNED_MODELS.match(_name_of(request.model)) is not None
+    own_ids = {
+        kept["call"]: kept["id"]
+        for message in request.messages
+        for kept in message.memory
+    }
     turns: list[dict[str, Any]] = []
     for message in request.messages:
         if message.role in ("system", "developer"):
             continue
         role = "model" if message.role == "assistant" else "user"
         if message.role == "tool":
-            parts = [_result(message, names.get(message.tool_call_id or "", ""))]
+            parts = [_result(message, names, own_ids)]
         else:
             parts = [_part(part) for part in message.content if part != NOTHING]
             parts += _calls(message, to, is_signed=is_signed)
@@ -349,19 +398,38 @@ def _part(part: Part) -> dict[str, Any]:
 def _calls(
     message: Message, to: Endpoint, *, is_signed: bool
 ) -> Iterator[dict[str, Any]]:
-    signature = {"thoughtSignature": NO_SIGNATURE} if is_signed else {}
-    for call in message.tool_calls:
-        function = {"name": call.name, "args": arguments_of(call, to)}
-        yield {"functionCall": function, **signature}
+    """Yield the calls of a message as they came, or as if they had."""
+    kept = {entry["call"]: entry for entry in message.memory}
+    for number, call in enumerate(message.tool_calls):
+        own = kept.get(call.id, {})
+        signature = own.get("signature")
+        if not signature and is_signed and number == 0:
+            signature = NO_SIGNATURE
+        yield _without_empty(
+            functionCall=_without_empty(
+                id=own.get("id"), name=call.name, args=arguments_of(call, to)
+            ),
+            thoughtSignature=signature,
+        )
 
 
-def _result(message: Message, name: str) -> dict[str, Any]:
+def _without_empty(**members: Any) -> dict[str, Any]:
+    """Return the members that are there; an empty object is."""
+    return {name: value for name, value in members.items() if value not in (None, "")}
+
+
+def _result(
+    message: Message, names: dict[str, str], own_ids: dict[str, str | None]
+) -> dict[str, Any]:
+    call_id = message.tool_call_id or ""
     try:
         value = msgspec.json.decode(message.text)
     except (msgspec.DecodeError, RecursionError):
         value = message.text
     response = value if isinstance(value, dict) else {"result": value}
-    return {"functionResponse": {"name": name, "response": response}}
+    name = names.get(call_id) or message.name or ""
+    answer = _without_empty(id=own_ids.get(call_id), name=name, response=response)
+    return {"functionResponse": answer}
 
 
 def _model(entry: Any) -> ModelInfo | None:

@@ -229,8 +229,10 @@ def _message(message: Message, names: dict[str, str], to: Endpoint) -> dict[str,
             {"function": {"name": call.name, "arguments": arguments_of(call, to)}}
             for call in message.tool_calls
         ]
+    if message.reasoning:
+        said["thinking"] = message.reasoning
     if message.role == "tool":
-        said["tool_name"] = names.get(message.tool_call_id or "", "")
+        said["tool_name"] = names.get(message.tool_call_id or "", message.name or "")
     return said
 
 

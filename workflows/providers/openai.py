@@ -7,15 +7,18 @@ in ``openai_answers``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import re
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
 from workflows.providers import failures
 from workflows.providers.adapter import (
     Call,
+    CallIds,
     encoded,
     schema_of,
+    told,
 )
 from workflows.providers.embeddings import BatchSize, EmbeddingAdapter, VectorBatch
 from workflows.providers.kinds import kind_of, shown_name
@@ -23,12 +26,14 @@ from workflows.providers.messages import (
     AudioPart,
     FilePart,
     ImagePart,
+    Message,
     ModelInfo,
     Moderation,
     NamedTool,
+    ResponseFormat,
     TextPart,
 )
-from workflows.providers.openai_answers import OpenAIReading
+from workflows.providers.openai_answers import OpenAIReading, joined_details
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,10 +41,8 @@ if TYPE_CHECKING:
     from workflows.providers.messages import (
         ChatRequest,
         EmbeddingRequest,
-        Message,
         ModelKind,
         Part,
-        ResponseFormat,
         Tool,
     )
 
@@ -68,6 +71,26 @@ EXTRAS = (
     "prompt_cache_key",
     "web_search_options",
 )
+
+
+# What models that think refuse; "stop" is applied by the caller too.
+SAMPLING = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "frequency_penalty",
+        "presence_penalty",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "stop",
+    }
+)
+_THINKS = re.compile(r"o\d|codex|gpt-(?:5(?!-chat)|[6-9])")
+_THINKS_IF_ASKED = re.compile(r"gpt-5\.[124](?:-mini|-nano)?(?:-\d{4}-\d\d-\d\d)?")
+FORMATS = frozenset({"json_object", "json_schema"})
+ANY_OBJECT = ResponseFormat("json_schema", schema={"type": "object"})
+BETWEEN = Message("assistant", (TextPart("OK."),))
 
 
 class _Embedding(msgspec.Struct):
@@ -103,6 +126,11 @@ class Dialect(NamedTuple):
     packs_vectors: bool = False  # answers with vectors in base64 where asked to
     batch: BatchSize = BatchSize()
     fills_in: bool = False  # also writes what comes between two texts
+    thinks: bool = False  # some models do, and refuse ``SAMPLING`` then
+    formats: frozenset[str] = FORMATS  # what may be asked for besides text
+    call_ids: CallIds = CallIds(re.compile(r".{1,64}"), 40)
+    wants_back: Literal["reasoning_content", "reasoning_details", ""] = ""
+    bridges_results: bool = False  # takes no user right behind the result of a tool
 
 
 LOCAL = Dialect(adds_version=True)
@@ -113,9 +141,17 @@ DIALECTS = {
         lacks=frozenset(),
         extras=EXTRAS,
         packs_vectors=True,
-        batch=BatchSize(inputs=512),
+        # At most 300,000 tokens by its own count, and a letter may be one.
+        batch=BatchSize(inputs=512, tokens=75_000),
+        thinks=True,
+        call_ids=CallIds(re.compile(r".{1,40}"), 40),
     ),
-    "openrouter": Dialect(lacks=frozenset(), extras=EXTRAS),
+    "openrouter": Dialect(
+        lacks=frozenset(),
+        extras=EXTRAS,
+        call_ids=CallIds(re.compile(r"[a-zA-Z0-9_-]{1,40}"), 40),
+        wants_back="reasoning_details",
+    ),
     "mistral": Dialect(
         seed="random_seed",
         required="any",
@@ -134,10 +170,19 @@ DIALECTS = {
         dimensions="output_dimension",
         batch=BatchSize(tokens=8_000),  # 16,384 by its own count
         fills_in=True,
+        call_ids=CallIds(re.compile(r"[a-zA-Z0-9]{9}"), 9),
+        bridges_results=True,
     ),
     "groq": Dialect(
-        lacks=frozenset({"logit_bias", "logprobs", "top_logprobs", "verbosity"})
+        has_names=False,
+        lacks=frozenset({"logit_bias", "logprobs", "top_logprobs", "verbosity"}),
+        formats=frozenset(),  # none of them in a stream
     ),
+    "deepseek": Dialect(
+        formats=frozenset({"json_object"}), wants_back="reasoning_content"
+    ),
+    "zhipu": Dialect(formats=frozenset({"json_object"})),
+    "minimax": Dialect(formats=frozenset()),
     "cerebras": Dialect(
         lacks=frozenset(
             {"frequency_penalty", "presence_penalty", "logit_bias", "verbosity"}
@@ -145,7 +190,7 @@ DIALECTS = {
     ),
     "vllm": LOCAL,
     "llama_cpp": LOCAL,
-    "lmstudio": LOCAL,
+    "lmstudio": LOCAL._replace(formats=frozenset({"json_schema"})),
 }
 
 
@@ -226,9 +271,12 @@ class OpenAIProvider(EmbeddingAdapter):
 
 def request_body(request: ChatRequest, dialect: Dialect) -> dict[str, Any]:
     """Return the JSON object of a request."""
+    wanted = request.response_format
+    if wanted is not None and wanted.type not in dialect.formats:
+        request = told(request, wanted.instruction)
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": [_message(message, dialect) for message in request.messages],
+        "messages": [_message(m, dialect) for m in _messages(request, dialect)],
         "stream": True,
         "stream_options": {"include_usage": True},
         **{name: getattr(request, name) for name in PLAIN},
@@ -241,16 +289,37 @@ def request_body(request: ChatRequest, dialect: Dialect) -> dict[str, Any]:
         body["tool_choice"] = _choice(request.tool_choice, dialect)
     else:
         body["parallel_tool_calls"] = None  # refused without tools
-    if request.response_format is not None:
-        body["response_format"] = _response_format(request.response_format)
+    if wanted is not None:
+        body["response_format"] = _response_format(wanted, dialect)
     body[dialect.seed] = body.pop("seed")
     for name in dialect.extras:
         body[name] = request.extras.get(name)
+    lacks = dialect.lacks
+    if dialect.thinks and _is_thinking(request):
+        lacks |= SAMPLING
     return {
         name: value
         for name, value in body.items()
-        if value is not None and name not in dialect.lacks
+        if value is not None and name not in lacks
     }
+
+
+def _is_thinking(request: ChatRequest) -> bool:
+    """Tell whether a model of OpenAI's thinks before it answers this."""
+    model, effort = request.model, request.reasoning_effort
+    if _THINKS.match(model) is None or effort == "none":
+        return False
+    return effort is not None or _THINKS_IF_ASKED.fullmatch(model) is None
+
+
+def _messages(request: ChatRequest, dialect: Dialect) -> Iterator[Message]:
+    """Yield the messages in an order that the server takes."""
+    before = ""
+    for message in request.messages:
+        if dialect.bridges_results and (before, message.role) == ("tool", "user"):
+            yield BETWEEN
+        yield message
+        before = message.role
 
 
 def fill_in_body(request: ChatRequest, dialect: Dialect) -> dict[str, Any]:
@@ -284,15 +353,26 @@ def _message(message: Message, dialect: Dialect) -> dict[str, Any]:
         said["content"] = said["content"] or None
         said["tool_calls"] = [
             {
-                "id": call.id,
+                "id": dialect.call_ids.fitting(call.id),
                 "type": "function",
                 "function": {"name": call.name, "arguments": call.arguments},
             }
             for call in message.tool_calls
         ]
     if message.tool_call_id is not None:
-        said["tool_call_id"] = message.tool_call_id
+        said["tool_call_id"] = dialect.call_ids.fitting(message.tool_call_id)
+    if message.role == "assistant":
+        said |= _wanted_back(message, dialect)
     return said
+
+
+def _wanted_back(message: Message, dialect: Dialect) -> dict[str, Any]:
+    """Return what the server wants back with an answer, once tools were called."""
+    if dialect.wants_back == "reasoning_content":  # at least an empty one
+        return {"reasoning_content": message.reasoning}
+    if dialect.wants_back == "reasoning_details" and message.memory:
+        return {"reasoning_details": joined_details(message.memory)}
+    return {}
 
 
 def _content(message: Message) -> str | list[dict[str, Any]]:
@@ -336,7 +416,14 @@ def _choice(choice: str | NamedTool | None, dialect: Dialect) -> Any:
     return dialect.required if choice == "required" else choice
 
 
-def _response_format(wanted: ResponseFormat) -> dict[str, Any]:
+def _response_format(wanted: ResponseFormat, dialect: Dialect) -> Any:
+    """Return what comes closest to the format asked for; None if nothing does."""
+    if wanted.type not in dialect.formats:
+        if "json_object" in dialect.formats:
+            return {"type": "json_object"}
+        if "json_schema" not in dialect.formats:
+            return None
+        wanted = ANY_OBJECT
     if wanted.type == "json_object":
         return {"type": "json_object"}
     schema: dict[str, Any] = {"name": wanted.name or "answer", "schema": wanted.schema}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,7 +12,7 @@ from workflows.providers.adapter import ToolCalls, finish_of
 from workflows.providers.messages import Chunk, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from workflows.providers.http_client import Endpoint
     from workflows.providers.messages import FinishReason, ToolCallDelta
@@ -25,6 +26,12 @@ FINISH: dict[str, FinishReason] = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
+
+
+# Ends that are none.
+BROKEN = ("error", "insufficient_system_resource")
+# Members of a reasoning detail that come in pieces; the others come whole.
+PIECES = ("text", "summary", "data")
 
 
 class _Function(msgspec.Struct):
@@ -50,6 +57,7 @@ class _Delta(msgspec.Struct):
     reasoning: str | None = None
     refusal: str | None = None
     tool_calls: list[_ToolCall] | None = None
+    reasoning_details: list[dict[str, Any]] | None = None
 
 
 class _Logprobs(msgspec.Struct):
@@ -137,7 +145,8 @@ class OpenAIReading:
         calls = tuple(map(self._call, delta.tool_calls)) if delta.tool_calls else ()
         finish = self._finish(choice.finish_reason)
         logprobs = choice.logprobs.content if choice.logprobs else None
-        if not (text or reasoning or calls or finish or logprobs):
+        memory = tuple(delta.reasoning_details or ())
+        if not (text or reasoning or calls or finish or logprobs or memory):
             return None
         return Chunk(
             text=text,
@@ -145,6 +154,7 @@ class OpenAIReading:
             tool_calls=calls,
             finish_reason=finish,
             logprobs=logprobs,
+            memory=memory,
         )
 
     def _call(self, call: _ToolCall) -> ToolCallDelta:
@@ -162,10 +172,40 @@ class OpenAIReading:
     def _finish(self, said: str | None) -> FinishReason | None:
         if not said or self._has_finished:
             return None
-        if said == "error":
+        if said in BROKEN:
             raise failures.in_stream(self._to, {})
         self._has_finished = True
         return finish_of(FINISH, said, has_calls=bool(self._calls))
+
+
+def joined_details(pieces: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the reasoning details that these pieces of a stream make up.
+
+    Pieces of one have its type and index; a signature is valid only for the whole.
+    """
+    numbered = enumerate(pieces)
+    groups = (list(group) for _, group in groupby(numbered, key=_detail_of))
+    return [_joined([piece for _, piece in group]) for group in groups]
+
+
+def _detail_of(numbered: tuple[int, dict[str, Any]]) -> Any:
+    """Return what tells details apart; one without an index comes whole."""
+    number, piece = numbered
+    index = piece.get("index")
+    return (piece.get("type"), number if index is None else None, index)
+
+
+def _joined(pieces: list[dict[str, Any]]) -> dict[str, Any]:
+    detail = {
+        name: value
+        for piece in pieces
+        for name, value in piece.items()
+        if value is not None
+    }
+    for name in PIECES:
+        if isinstance(detail.get(name), str):
+            detail[name] = "".join(piece.get(name) or "" for piece in pieces)
+    return detail
 
 
 def _pieces(content: list[_Piece]) -> tuple[str, str]:
