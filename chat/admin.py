@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from asgiref.sync import async_to_sync
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from chat.documents import text_of
+from chat.documents import Role, text_of
 from chat.models import Message, Thread
 from chat.settlement import settle_thread
 from nodetool_site.lib.admin import OwnedAdmin
 
 MAX_EXCERPT = 100
 MAX_SHOWN = 20_000
+
+
+class RoleFilter(admin.SimpleListFilter):
+    """By who speaks. Django alone would look for the roles in all messages."""
+
+    title = parameter_name = "role"
+
+    def lookups(
+        self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]
+    ) -> list[tuple[str, str]]:
+        """Return value and label of each choice."""
+        return [(role, role) for role in get_args(Role)]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Message]
+    ) -> QuerySet[Message]:
+        """Keep the messages of the chosen role."""
+        chosen = self.value()
+        return queryset.filter(role=chosen) if chosen else queryset
 
 
 class ConversationAdmin(OwnedAdmin):
@@ -77,7 +97,7 @@ class MessageAdmin(ConversationAdmin):
 
     owner_path = "thread__owner_id"
     list_display = ("position", "role", "excerpt", "thread", "created_at")
-    list_filter = ("role", "created_at")
+    list_filter = (RoleFilter, "created_at")
     list_select_related = ("thread",)
     search_fields = ("=id", "=thread__id")
     ordering = ("-created_at", "-position")

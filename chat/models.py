@@ -16,8 +16,12 @@ class Thread(models.Model):
     """A conversation of one user."""
 
     id = models.CharField(primary_key=True, max_length=64, default=new_id)
+    # Without an index of its own: ``thread_of_owner`` begins with it.
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="threads"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="threads",
+        db_index=False,
     )
     title = models.TextField()
     created_at = models.DateTimeField()
@@ -58,6 +62,10 @@ class Message(models.Model):
             models.UniqueConstraint(
                 fields=["thread", "position"], name="message_position"
             )
+        ]
+        # Everybody's, for the admin.
+        indexes = [
+            models.Index(fields=["-created_at", "-position"], name="message_newest")
         ]
 
     def __str__(self) -> str:

@@ -79,8 +79,12 @@ class Job(models.Model):
     """
 
     id = models.CharField(primary_key=True, max_length=64)
+    # Without an index of its own: ``job_newest`` begins with it.
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="jobs"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="jobs",
+        db_index=False,
     )
     # A label, not a foreign key: jobs outlive their workflow, and a graph sent with
     # the run may carry any label or none.
@@ -114,6 +118,12 @@ class Job(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"], name="job_newest"),
+            models.Index(
+                fields=["owner", "workflow_id", "-created_at", "-id"],
+                name="job_of_workflow",
+            ),
+            # Everybody's, for the admin.
+            models.Index(fields=["-created_at", "-id"], name="job_newest_of_all"),
             # With the owner: their live jobs are counted whenever one is created.
             models.Index(
                 fields=["status", "owner"],
@@ -180,10 +190,15 @@ class Command(models.Model):
         ANSWER = "answer"
 
     id = models.BigAutoField(primary_key=True)
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="commands")
+    job = models.ForeignKey(
+        Job, on_delete=models.CASCADE, related_name="commands", db_index=False
+    )
     kind = models.CharField(max_length=16, choices=Kind.choices)
     payload = models.TextField(default="{}")
     created_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["job", "id"], name="command_of_job")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.job_id}"

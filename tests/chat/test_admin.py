@@ -2,6 +2,8 @@
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from chat import services
 from chat.documents import read_message
@@ -56,6 +58,19 @@ def test_a_superuser_sees_searches_and_filters_all(root):
     filtered = root.get(MESSAGES, {"thread__id__exact": "of-alice"}).content.decode()
     assert "I am alice" in filtered
     assert "I am bob" not in filtered
+
+
+def test_messages_are_filtered_by_role_without_a_look_at_all_of_them(root):
+    answer = read_message({"role": "assistant", "content": "I answer"})
+    services.post_message("alice", answer, "of-alice")
+
+    with CaptureQueriesContext(connection) as captured:
+        found = root.get(MESSAGES, {"role": "assistant"}).content.decode()
+
+    assert "I answer" in found
+    assert "I am" not in found
+    assert "?role=tool" in found
+    assert not [query for query in captured if "DISTINCT" in query["sql"]]
 
 
 def test_other_staff_sees_its_own_alone(alice):
