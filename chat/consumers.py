@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 from chat.sessions import ChatSession
-from chat.socket_commands import FRAMES, turn_request
+from chat.socket_commands import FRAMES, read_text, turn_request
 from chat.socket_turns import begin_turn, end_turn, stopped_frame
 from chat.turn_errors import error_frame, error_type
 from chat.turn_views import chunk_frame
@@ -19,7 +19,6 @@ from jobs.consumers import (
     Message,
     Session,
 )
-from jobs.errors import InvalidJobRequest
 from nodetool_site.lib.errors import ApplicationError
 from storage.ids import new_id
 
@@ -67,10 +66,9 @@ class BareSession(ChatSession):
 
 async def chat_message(session: BareSession, data: Message) -> None:
     """Have a message answered. The turn is all the answer that there is."""
-    named = data.get("thread_id")
-    thread_id = named if isinstance(named, str) and named else session.thread_id
-    thread_id = thread_id or new_id()
+    thread_id = session.thread_id or new_id()
     try:
+        thread_id = read_text(data, "thread_id") or thread_id
         request = turn_request(session, {**session.defaults, **data}, thread_id)
         await begin_turn(session, request, thread_id)
     except CommandError as error:
@@ -83,9 +81,7 @@ async def chat_message(session: BareSession, data: Message) -> None:
 
 async def stop(session: BareSession, data: Message) -> None:
     """End the turns of this socket, or the one of the thread that is named."""
-    named = data.get("thread_id")
-    if named is not None and not isinstance(named, str):
-        raise InvalidJobRequest("thread_id must be a string")
+    named = read_text(data, "thread_id")
     threads = [named] if named else [view.thread_id for view in session.turns]
     for thread_id in threads or [session.thread_id]:
         job_id = await end_turn(session, thread_id) if thread_id else None

@@ -106,6 +106,22 @@ def thread_document(thread: Thread, **more: Any) -> Json:
     return {**document, "etag": etag_of(document), **more}
 
 
+def says_something(content: Any) -> bool:
+    """Tell whether there is anything in a message's content that can be answered."""
+    if isinstance(content, str):
+        return bool(content.strip())
+    if isinstance(content, list):
+        return any(map(_is_said, content))
+    return bool(content)
+
+
+def _is_said(part: Json) -> bool:
+    kind = part.get("type")
+    if kind == "text":
+        return bool(str(part.get("text") or "").strip())
+    return kind != "thought"  # no model is told those
+
+
 def text_of(content: Any) -> str:
     """Return the text of a message's content; its parts are separate lines."""
     if isinstance(content, str):

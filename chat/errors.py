@@ -131,6 +131,15 @@ class MessageIdTaken(Conflict):
     default_message = "The id of this message is already used"
 
 
+class TurnGone(Conflict):
+    """A message is sent again, and the job that answered it has been deleted."""
+
+    default_message = (
+        "This message was answered, and its job is deleted: what is kept of the answer "
+        "is in the thread"
+    )
+
+
 class TurnReplaced(Conflict):
     """Another message came in the same thread before this one could be answered."""
 

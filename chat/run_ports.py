@@ -14,7 +14,7 @@ from chat.attachments import ASSET_SCHEME, load_image
 from chat.documents import NewMessage, read_message
 from chat.errors import ModelNotFound, ProviderNotConfigured, UnknownProvider
 from chat.reads import read_history
-from chat.services import add_messages, ensure_thread, lock_thread
+from chat.services import add_messages, get_or_create_thread, lock_thread
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import BadRequest
 from storage.ids import new_id
@@ -106,7 +106,7 @@ class RunThreads:
             ThreadNotFound: it is somebody else's.
         """
         wanted = thread_id or new_id()
-        thread = await db(ensure_thread, self._owner_id, wanted, title)
+        thread, _ = await db(get_or_create_thread, self._owner_id, wanted, title)
         return str(thread.pk)
 
     async def add(self, thread_id: str, messages: Sequence[dict[str, Any]]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
@@ -34,8 +35,10 @@ def create_thread(owner_id: str, title: str | None = None) -> Thread:
     return _insert_thread(new_id(), owner_id, title)
 
 
-def ensure_thread(owner_id: str, thread_id: str, title: str | None = None) -> Thread:
-    """Return the owner's thread; one of an id that nobody has is made.
+def get_or_create_thread(
+    owner_id: str, thread_id: str, title: str | None = None
+) -> tuple[Thread, bool]:
+    """Return the owner's thread, and whether it was made: nobody had the id.
 
     Raises:
         InvalidThreadId: no thread may have this id.
@@ -47,12 +50,12 @@ def ensure_thread(owner_id: str, thread_id: str, title: str | None = None) -> Th
     if found is None:
         try:
             with transaction.atomic():
-                return _insert_thread(thread_id, owner_id, title)
+                return _insert_thread(thread_id, owner_id, title), True
         except IntegrityError:  # somebody took the unused id meanwhile
             found = Thread.objects.get(pk=thread_id)
     if found.owner_id != owner_id:
         raise ThreadNotFound
-    return found
+    return found, False
 
 
 def rename_thread(owner_id: str, thread_id: str, title: str) -> Thread:
@@ -80,6 +83,14 @@ def delete_thread(owner_id: str, thread_id: str) -> str | None:
         turn = OpenTurn.objects.filter(thread=thread).first()
         thread.delete()
     return None if turn is None else turn.job_id
+
+
+def remove_if_empty(thread_id: str) -> None:
+    """Delete a thread in which nothing has been said."""
+    with suppress(ThreadNotFound), transaction.atomic():
+        thread = lock_thread(thread_id)
+        if not thread.messages.exists():
+            thread.delete()
 
 
 def post_message(

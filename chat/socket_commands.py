@@ -17,6 +17,7 @@ from jobs.requests import check_job_id
 from jobs.services import answer_question
 from nodetool_site.lib.errors import ApplicationError
 from storage.ids import new_id
+from workflows.engine.events import encode_value
 from workflows.engine.sanitize import sanitize
 
 MAX_TOOLS = 128
@@ -34,7 +35,7 @@ class ClientTool(msgspec.Struct):
 
 async def chat_message(session: ChatSession, data: Message) -> Message:
     """Store what the user says and have it answered."""
-    thread_id = _text(data, "thread_id")
+    thread_id = read_text(data, "thread_id")
     if thread_id is None:
         raise CommandError("thread_id is required for chat_message command")
     request = turn_request(session, data, thread_id)
@@ -48,7 +49,7 @@ async def chat_message(session: ChatSession, data: Message) -> Message:
 
 async def stop(session: ChatSession, data: Message) -> Message:
     """End a turn, a job, or both; what runs no longer is stopped already."""
-    job_id, thread_id = check_job_id(data.get("job_id")), _text(data, "thread_id")
+    job_id, thread_id = check_job_id(data.get("job_id")), read_text(data, "thread_id")
     if not job_id and thread_id is None:
         raise CommandError(NEITHER)
     stopped: str | None = job_id or None
@@ -89,10 +90,12 @@ async def tool_result(session: ChatSession, message: Message) -> None:
     if job_id is None:
         return
     error = message.get("error")
+    if not (error is None or isinstance(error, str)):
+        error = encode_value(error).decode()
     answer = {
         "result": message.get("result"),
         "ok": message.get("ok") is not False,
-        "error": error if isinstance(error, str) else None,
+        "error": error,
     }
     try:
         await answer_question(session.user_id, job_id, call_id, answer)
@@ -112,7 +115,7 @@ def turn_request(
         message = read_message({"role": "user", **data})
     except InvalidMessage as error:
         raise InvalidJobRequest(error.message) from error
-    message_id = _text(data, "id") or new_id()
+    message_id = read_text(data, "id") or new_id()
     return TurnRequest(message, thread_id, session.client_tools, message_id)
 
 
@@ -123,7 +126,12 @@ def _asker(session: ChatSession, message: Message, call_id: str) -> str | None:
     return next((view.job_id for view in named or asking), None)
 
 
-def _text(data: Message, name: str) -> str | None:
+def read_text(data: Message, name: str) -> str | None:
+    """Return a member that is a text; None where it is missing or empty.
+
+    Raises:
+        InvalidJobRequest: it is something else.
+    """
     value = data.get(name)
     if value is not None and not isinstance(value, str):
         raise InvalidJobRequest(f"{name} must be a string")

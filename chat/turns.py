@@ -7,7 +7,7 @@ where somebody stops it or says something new in its thread.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -15,18 +15,26 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from chat.documents import MessageFields, text_of
-from chat.errors import ContentRequired, InvalidTurn, MessageIdTaken, TurnReplaced
+from chat.documents import MessageFields, says_something, text_of
+from chat.errors import (
+    ContentRequired,
+    InvalidTurn,
+    MessageIdTaken,
+    TurnGone,
+    TurnReplaced,
+)
 from chat.models import Message, OpenTurn, Thread
+from chat.providers import WORKFLOW_PREFIX, is_workflow
 from chat.reads import open_turn, read_history
 from chat.services import (
     add_messages,
     create_thread,
-    ensure_thread,
+    get_or_create_thread,
     is_usable_id,
     lock_thread,
     name_after,
     new_message,
+    remove_if_empty,
 )
 from chat.settlement import settle
 from chat.workflow_inputs import chat_params
@@ -73,10 +81,21 @@ class TurnRequest:
         return self.message.role != "system"
 
     @property
+    def workflow_id(self) -> str:
+        """The workflow that is to answer, which may be named as a model is."""
+        message = self.message
+        model = message.model or settings.DEFAULT_MODEL
+        is_named = not message.workflow_id and is_workflow(
+            model, message.provider or None
+        )
+        if is_named:
+            return model.removeprefix(WORKFLOW_PREFIX)
+        return message.workflow_id or ""
+
+    @property
     def is_for_workflow(self) -> bool:
         """Whether a workflow is to answer."""
-        message = self.message
-        return bool(message.workflow_id) or message.workflow_target == "workflow"
+        return bool(self.workflow_id) or self.message.workflow_target == "workflow"
 
 
 @dataclass(slots=True, frozen=True)
@@ -106,10 +125,9 @@ def check(request: TurnRequest) -> None:
         raise InvalidTurn("id must be 1 to 64 characters of A-Z, a-z, 0-9, '-' and '_'")
     if message.role not in ("user", "system"):
         raise InvalidTurn("role must be 'user' or 'system'")
-    content = message.content
-    if not (content.strip() if isinstance(content, str) else content):
+    if not says_something(message.content):
         raise ContentRequired
-    if request.is_for_workflow and not (message.workflow_id or _graph(message)):
+    if request.is_for_workflow and not (request.workflow_id or _graph(message)):
         raise InvalidTurn("workflow_id is required where workflow_target is 'workflow'")
 
 
@@ -124,24 +142,38 @@ async def start_turn(owner_id: str, request: TurnRequest) -> Turn:
         ContentRequired, InvalidTurn: see ``check``.
         ThreadNotFound: the thread is somebody else's.
         MessageIdTaken: the message's id is that of another message.
+        TurnGone: the message was answered by a job that has been deleted.
         WorkflowNotFound: the user may run no workflow of that id.
         AmbiguousTextInput: several of the workflow's inputs could take the text.
         Unavailable: the turn before does not end.
-        ApplicationError: as ``create_job``; then the message is not stored either.
+        ApplicationError: as ``create_job``; then the message is not stored either,
+            and no thread is made for it.
     """
     check(request)
-    thread = await db(_thread, owner_id, request.thread_id)
+    thread, is_made = await db(_thread, owner_id, request.thread_id)
+    try:
+        return await _start_in(thread, owner_id, request)
+    except ApplicationError:
+        if is_made:
+            await db(remove_if_empty, thread.pk)
+        raise
+
+
+async def _start_in(thread: Thread, owner_id: str, request: TurnRequest) -> Turn:
     if not request.is_answered:
         is_new = await db(_add, thread, request)
         return Turn(thread.pk, request.message_id, None, is_new=is_new)
     job_id, message_id = request.job_id(owner_id), request.message_id
+    turn = Turn(thread.pk, message_id, job_id, request.is_for_workflow)
     is_new = await _open(
         owner_id, thread, request, OpenTurn(job_id=job_id, message_id=message_id)
     )
-    if not is_new and not await _is_without_job(owner_id, job_id):
-        return Turn(
-            thread.pk, message_id, job_id, request.is_for_workflow, is_new=False
-        )
+    if not is_new:
+        if await get_state(owner_id, job_id) is not None:
+            return replace(turn, is_new=False)
+        if not await db(_is_open, job_id):
+            raise TurnGone
+        # Open, but without a job: the server was lost before it could make that.
     try:
         job = await _job(owner_id, thread.pk, message_id, job_id, request)
         state = await create_job(owner_id, job)
@@ -150,9 +182,7 @@ async def start_turn(owner_id: str, request: TurnRequest) -> Turn:
         raise
     if not await db(_is_open, job_id):
         await _leave_to_others(owner_id, job_id)
-    return Turn(
-        thread.pk, message_id, job_id, request.is_for_workflow, is_new=state.is_new
-    )
+    return replace(turn, is_new=state.is_new)
 
 
 async def stop_turn(owner_id: str, thread_id: str) -> str | None:
@@ -169,10 +199,10 @@ async def stop_turn(owner_id: str, thread_id: str) -> str | None:
     return turn.job_id
 
 
-def _thread(owner_id: str, thread_id: str | None) -> Thread:
+def _thread(owner_id: str, thread_id: str | None) -> tuple[Thread, bool]:
     if thread_id is None:
-        return create_thread(owner_id)
-    return ensure_thread(owner_id, thread_id)
+        return create_thread(owner_id), True
+    return get_or_create_thread(owner_id, thread_id)
 
 
 async def _open(
@@ -190,11 +220,6 @@ async def _open(
             return False
         await _end(owner_id, before)
     raise Unavailable("Too many messages in this thread at once")
-
-
-async def _is_without_job(owner_id: str, job_id: str) -> bool:
-    """Tell whether a turn is open whose job was never made: its server was lost."""
-    return await get_state(owner_id, job_id) is None and await db(_is_open, job_id)
 
 
 def _try_to_open(thread: Thread, request: TurnRequest, turn: OpenTurn) -> str | None:
@@ -268,7 +293,7 @@ async def _workflow_job(
     owner_id: str, thread_id: str, message_id: str, job_id: str, request: TurnRequest
 ) -> JobRequest:
     message = request.message
-    workflow_id = message.workflow_id or ""
+    workflow_id = request.workflow_id
     graph: Any = _graph(message)
     if graph is None:
         found = await db(read_runnable, workflow_id, user_id=owner_id)

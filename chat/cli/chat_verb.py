@@ -50,13 +50,15 @@ class ChatVerb(Verb):
             tools=list(options["tools"]) or None,
         )
         partner = _partner(said, **options)
-        with Talk(partner, {"/threads": lambda _: _shown_threads(partner)}) as talk:
-            if options["message"] is not None:
-                talk.once(options["message"])
-            else:
-                talk.until_end()
-        if partner.thread_id is not None and sys.stdin.isatty():
-            sys.stderr.write(f"To go on with it: --thread {partner.thread_id}\n")
+        commands = {"/threads": lambda _: _shown_threads(partner)}
+        try:
+            with Talk(partner, commands) as talk:
+                if options["message"] is not None:
+                    talk.once(options["message"])
+                else:
+                    talk.until_end()
+        finally:
+            _say_how_to_go_on(partner)
 
 
 def _partner(said: MessageFields, **options: Any) -> ThreadPartner:
@@ -77,3 +79,8 @@ def _shown_threads(partner: ThreadPartner) -> str:
         for thread in partner.threads(SHOWN_THREADS)
     ]
     return "\n".join(lines) or "There are no threads yet."
+
+
+def _say_how_to_go_on(partner: ThreadPartner) -> None:
+    if partner.thread_id is not None and sys.stdin.isatty():
+        sys.stderr.write(f"To go on with it: --thread {partner.thread_id}\n")

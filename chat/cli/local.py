@@ -10,17 +10,15 @@ import msgspec
 from django.core.management.base import CommandError
 from rest_framework.exceptions import APIException
 
-from chat.cli.threads import no_thread, title_of
+from chat.cli.threads import no_thread
 from chat.documents import MessageFields, thread_document
 from chat.errors import ThreadNotFound
 from chat.reads import list_threads, read_thread
-from chat.services import create_thread
 from chat.turns import Turn, TurnRequest, start_turn, stop_turn
 from chat.workflow_answers import WorkflowAnswer
 from jobs import dispatch, process
 from jobs.feed import open_reader
 from jobs.models import TERMINAL, Status
-from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import ApplicationError
 from storage.management.nouns import sentence
 from storage.models import User
@@ -74,16 +72,15 @@ class LocalPartner:
         await process.stop("The command ended")
 
     async def _start(self, text: str) -> Turn:
-        if self.thread_id is None:
-            thread = await db(create_thread, self._user_id, title_of(text))
-            self.thread_id = thread.pk
         message = msgspec.structs.replace(self._said, content=text)
         try:
-            return await start_turn(self._user_id, TurnRequest(message, self.thread_id))
+            turn = await start_turn(self._user_id, TurnRequest(message, self.thread_id))
         except WorkflowNotFound as error:
             raise CommandError(f"Workflow {error.workflow_id} not found") from error
         except (ApplicationError, APIException) as error:
             raise CommandError(sentence(error)) from error
+        self.thread_id = turn.thread_id
+        return turn
 
     async def _pieces(self, turn: Turn) -> AsyncGenerator[str, None]:
         assert turn.job_id is not None  # a user's message is always answered

@@ -13,9 +13,10 @@ import msgspec
 from aiohttp import ClientWebSocketResponse, WSMsgType
 from django.core.management.base import CommandError
 
-from chat.cli.threads import no_thread, title_of
+from chat.cli.threads import no_thread
 from chat.documents import MessageFields
 from nodetool_site.lib.rendering import encode_json
+from storage.ids import new_id
 from workflows.management.http_client import ApiClient
 
 Json = dict[str, Any]
@@ -51,12 +52,12 @@ class RemotePartner:
 
     async def answer(self, text: str) -> AsyncGenerator[str, None]:
         """Return the answer in pieces; see ``Partner``."""
-        if self.thread_id is None:
-            self.thread_id = await asyncio.to_thread(self._make_thread, text)
+        is_first, thread_id = self.thread_id is None, self.thread_id or new_id()
         message = msgspec.structs.replace(self._said, content=text)
-        frame = {**msgspec.structs.asdict(message), "thread_id": self.thread_id}
+        frame = {**msgspec.structs.asdict(message), "thread_id": thread_id}
         async with self._socket() as socket:
             await socket.send_str(encode_json(frame).decode())
+            self.thread_id = thread_id
             failure, is_over = "", False
             try:
                 while not is_over:
@@ -71,14 +72,18 @@ class RemotePartner:
                 if not is_over:
                     await _stop(socket)
         if failure:
+            if is_first:
+                await self._keep_thread_if_made()
             raise CommandError(failure)
 
     async def close(self) -> None:
         """Nothing is open between turns."""
 
-    def _make_thread(self, text: str) -> str:
-        made = self._api.request("POST", THREADS, {"title": title_of(text)})
-        return str(made["id"])
+    async def _keep_thread_if_made(self) -> None:
+        """Forget a thread whose first message the server has refused."""
+        path = _path(str(self.thread_id))
+        if await asyncio.to_thread(self._api.find, path) is None:
+            self.thread_id = None
 
     @asynccontextmanager
     async def _socket(self) -> AsyncIterator[ClientWebSocketResponse]:

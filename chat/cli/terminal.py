@@ -12,6 +12,9 @@ from typing import Protocol, Self, TextIO
 
 from django.core.management.base import CommandError
 
+from nodetool_site.lib.interrupts import Interrupts
+from workflows.engine.sanitize import sanitize
+
 QUIT = "/quit"
 PROMPT = "> "
 _CALLS = [logging.getLogger(name) for name in ("workflows.providers", "chat.catalogs")]
@@ -47,18 +50,21 @@ Commands = Mapping[str, Callable[[str], str]]
 class Talk:
     """Turns of a user and a partner, on one event loop.
 
-    An interrupt ends the answer at hand; where there is none, the program.
+    An interrupt ends the answer at hand; where there is none, the program. SIGTERM ends
+    both.
     """
 
     def __init__(self, partner: Partner, commands: Commands | None = None) -> None:
         self._partner = partner
         self._commands = commands or {}
         self._runner = asyncio.Runner()
+        self._interrupts = Interrupts()
         self._is_shown = sys.stdout.isatty()
         self._log_levels = [logger.level for logger in _CALLS]
 
     def __enter__(self) -> Self:
         """Keep to the talk what its turns fail with: the log would say it again."""
+        self._interrupts.__enter__()
         for logger in _CALLS:
             logger.setLevel(logging.ERROR)
         return self
@@ -69,6 +75,7 @@ class Talk:
         self._runner.close()
         for logger, level in zip(_CALLS, self._log_levels, strict=True):
             logger.setLevel(level)
+        self._interrupts.__exit__()
 
     def once(self, text: str) -> None:
         """Say one thing and print the answer.
@@ -77,7 +84,8 @@ class Talk:
             CommandError: there is none.
             KeyboardInterrupt: the user wants no more of it.
         """
-        self._runner.run(self._print_answer(text))
+        # What was typed or read may not be UTF-8.
+        self._runner.run(self._print_answer(sanitize(text)))
 
     def until_end(self) -> None:
         """Take turns until the user has no more to say.
@@ -99,7 +107,7 @@ class Talk:
                     raise
                 _report(f"❌ {error}")
             except KeyboardInterrupt:
-                if not is_attended:
+                if self._interrupts.is_final or not is_attended:
                     raise
                 _report("(stopped)")
 

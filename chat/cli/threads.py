@@ -10,8 +10,6 @@ from chat.cli.terminal import Partner
 
 Json = dict[str, Any]
 
-TITLE_LENGTH = 60
-
 
 class ThreadPartner(Partner, Protocol):
     """A partner whose thread outlives the talk; None before the first message."""
@@ -21,11 +19,6 @@ class ThreadPartner(Partner, Protocol):
     def threads(self, limit: int) -> list[Json]:
         """Return the newest threads as the API shows them."""
         ...
-
-
-def title_of(text: str) -> str:
-    """Return the title of a thread that begins with a text."""
-    return text.partition("\n")[0][:TITLE_LENGTH]
 
 
 def no_thread(thread_id: str) -> CommandError:

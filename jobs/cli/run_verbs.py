@@ -1,6 +1,5 @@
 """``nodetool run`` and ``nodetool workflows run``: run something and wait for it."""
 
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +17,7 @@ from jobs.cli.store import JobStore, Json, decode
 from jobs.cli.verbs import JobVerb
 from jobs.requests import JobRequest
 from nodetool_site.lib.errors import ApplicationError
+from nodetool_site.lib.interrupts import Interrupts
 from nodetool_site.lib.rendering import encode_json
 from storage.ids import new_id
 from storage.management.nouns import add_json_option, count
@@ -38,14 +38,8 @@ class RunVerb(JobVerb):
     runs_here = True
 
     def run(self, **options: Any) -> None:
-        # What a script has put into the background starts with SIGINT ignored.
-        interrupted = signal.signal(signal.SIGINT, signal.default_int_handler)
-        terminated = signal.signal(signal.SIGTERM, _interrupt)
-        try:
+        with Interrupts():
             super().run(**options)
-        finally:
-            signal.signal(signal.SIGINT, interrupted)
-            signal.signal(signal.SIGTERM, terminated)
 
     def add_options(self, parser: CommandParser) -> None:
         super().add_options(parser)
@@ -195,10 +189,6 @@ class RunCommandVerb(RunVerb):
     def _say_line(self, line: bytes) -> None:
         self.say(line.decode())
         sys.stdout.flush()
-
-
-def _interrupt(*_: object) -> None:
-    signal.raise_signal(signal.SIGINT)
 
 
 class _People:

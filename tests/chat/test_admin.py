@@ -23,7 +23,7 @@ THREADS, MESSAGES = "/admin/chat/thread/", "/admin/chat/message/"
 def threads():
     for name in ("alice", "bob"):
         User.objects.create(id=name, username=name, is_staff=True)
-        thread = services.ensure_thread(name, f"of-{name}")
+        thread, _ = services.get_or_create_thread(name, f"of-{name}")
         said = read_message({"role": "user", "content": f"<b>I am {name}</b>"})
         services.post_message(name, said, thread.pk)
         services.rename_thread(name, thread.pk, f"<i>Of {name}</i>")

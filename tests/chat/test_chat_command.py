@@ -51,7 +51,7 @@ def test_one_message_is_answered_and_kept(chat):
 
     assert (shown.code, shown.out, shown.err) == (0, "Hello, Ada\nand others\n", "")
     thread = Thread.objects.get()
-    assert (thread.owner_id, thread.title) == ("1", "Hello, Ada")
+    assert (thread.owner_id, thread.title) == ("1", "Hello, Ada and others")
     assert [role for role, _ in said_in(thread)] == ["user", "assistant"]
     assert Job.objects.get().status == "completed"
     assert not OpenTurn.objects.exists()

@@ -204,6 +204,9 @@ async def test_a_socket_that_goes_leaves_its_turn_running(me):
         (said("hi", role="assistant"), "role must be"),
         (said("hi", tools="all"), "tools"),
         (said("hi", thread_id="not an id"), "thread_id"),
+        (said("hi", thread_id=5), "thread_id must be a string"),
+        (said([{"type": "text", "text": ""}]), "content is required"),
+        (said("hi", "workflow:unknown"), "Workflow not found"),
         (said("hi", workflow_id="unknown"), "Workflow not found"),
     ],
 )
@@ -488,6 +491,7 @@ ASKS = json.dumps(
     [
         ({"result": {"city": "Rome"}, "ok": True}, "Rome"),
         ({"result": None, "ok": False, "error": "GPS is off"}, "GPS is off"),
+        ({"error": {"message": "GPS is off"}}, '{"message":"GPS is off"}'),
     ],
 )
 async def test_a_tool_of_the_client_is_called_and_its_answer_told(

@@ -1,7 +1,9 @@
 """Talking in a terminal, whoever answers."""
 
+import asyncio
 import builtins
 import io
+import signal
 import sys
 
 import pytest
@@ -25,6 +27,9 @@ class Parrot:
             raise CommandError("no more words")
         if text == "interrupt":
             raise KeyboardInterrupt
+        if text == "terminate":
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.sleep(0)
         yield text[2:]
 
     async def close(self):
@@ -109,6 +114,26 @@ def test_interrupt_ends_the_answer_and_the_next_one_the_program(parrot, capsys, 
     shown = capsys.readouterr()
     assert shown.out == "in\nmore\n"
     assert "(stopped)" in shown.err
+
+
+def test_termination_ends_the_answer_and_the_program(parrot, capsys, typed):
+    typed("terminate", "not heard")
+
+    with Talk(parrot) as talk, pytest.raises(KeyboardInterrupt):
+        talk.until_end()
+
+    assert parrot.heard == ["terminate"]
+    assert capsys.readouterr() == ("te\n", "")
+
+
+def test_termination_is_only_taken_for_as_long_as_one_talks(parrot):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    with Talk(parrot):
+        pass
+
+    after = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert after == before
 
 
 def test_interrupt_ends_a_file_at_once(parrot, monkeypatch):

@@ -12,6 +12,7 @@ from chat.errors import (
     InvalidTurn,
     MessageIdTaken,
     ThreadNotFound,
+    TurnGone,
     TurnReplaced,
 )
 from chat.models import Message, OpenTurn, Thread
@@ -105,7 +106,18 @@ async def test_the_model_is_told_the_thread_so_far_and_its_system_message(owner_
     ]
 
 
-@pytest.mark.parametrize("content", ["", " \n", None, [], {}])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        " \n",
+        None,
+        [],
+        {},
+        [{"type": "text", "text": " "}, {"type": "text"}],
+        [{"type": "thought", "text": "Hm."}],
+    ],
+)
 async def test_a_message_that_says_nothing_is_refused(owner_id, content):
     with pytest.raises(ContentRequired, match="content is required"):
         await start_turn(owner_id, request(content))
@@ -223,12 +235,42 @@ async def test_a_turn_that_is_refused_leaves_no_message(owner_id, monkeypatch):
     async def refuse(*_):
         raise TooManyRequests("too many runs")
 
+    mine = await db(services.create_thread, owner_id)
     monkeypatch.setattr(turns, "create_job", refuse)
+    for thread_id in (mine.pk, "t1", None):
+        with pytest.raises(TooManyRequests):
+            await start_turn(owner_id, request("hi", thread_id))
+
+    assert not await db(Message.objects.exists)
+    assert not await db(OpenTurn.objects.exists)
+    # Nor a thread, but for the one that was there.
+    assert await db(Thread.objects.get) == mine
+
+
+async def test_a_refused_message_leaves_what_others_said_in_its_new_thread(
+    owner_id, monkeypatch
+):
+    async def refuse_late(owner, job):
+        await db(services.post_message, owner, MessageFields(role="user"), "t1")
+        raise TooManyRequests("too many runs")
+
+    monkeypatch.setattr(turns, "create_job", refuse_late)
     with pytest.raises(TooManyRequests):
         await start_turn(owner_id, request("hi", "t1"))
 
-    assert await said_in("t1") == []
-    assert not await db(OpenTurn.objects.exists)
+    assert await said_in("t1") == [("user", None)]
+
+
+async def test_a_message_whose_job_is_deleted_is_not_answered_again(owner_id):
+    said = request("hi", "t", message_id="m")
+    turn = await start_turn(owner_id, said)
+    await end(turn, owner_id)
+    await db(Job.objects.filter(pk=turn.job_id).delete)
+
+    with pytest.raises(TurnGone, match="its job is deleted"):
+        await start_turn(owner_id, said)
+
+    assert await said_in("t") == [("user", "hi"), ("assistant", "hi")]
 
 
 async def test_a_new_message_ends_the_turn_before_and_keeps_what_it_said(owner_id):
@@ -349,11 +391,15 @@ async def test_why_a_turn_failed_is_stored_and_no_model_is_told(owner_id, text):
         assert await end(again, owner_id) == "completed"
 
 
-async def test_a_workflow_answers_with_its_texts(owner_id):
+@pytest.mark.parametrize("as_model", [False, True])
+async def test_a_workflow_answers_with_its_texts(owner_id, as_model):
     graph = graphs.hello()
     workflow_id = await db(save, graph, owner_id=owner_id)
+    named = {"workflow_id": workflow_id}
+    if as_model:
+        named = {"model": f"workflow:{workflow_id}"}
 
-    turn = await start_turn(owner_id, request("World", workflow_id=workflow_id))
+    turn = await start_turn(owner_id, request("World", **named))
 
     assert turn.is_workflow
     assert await end(turn, owner_id) == "completed"

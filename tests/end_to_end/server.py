@@ -223,6 +223,7 @@ def run_cli(
         input=stdin,
         capture_output=True,
         text=True,
+        errors="surrogateescape",
         timeout=timeout_s,
         check=False,
     )

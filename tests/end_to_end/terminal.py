@@ -43,7 +43,11 @@ class Terminal:
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""
-        os.kill(self.process.pid, signal.SIGINT)
+        self.process.send_signal(signal.SIGINT)
+
+    def terminate(self) -> None:
+        """Do as ``kill`` does."""
+        self.process.send_signal(signal.SIGTERM)
 
     def type(self, line: str) -> None:
         """Type a line; what was shown before is forgotten."""

@@ -7,6 +7,7 @@ import pytest
 from tests.end_to_end.terminal import Terminal
 
 SCRIPT = json.dumps([{"text": "first"}, {"text": "second"}])
+SLOW = json.dumps({"text": "slow words " * 20, "delay_s": 0.3})
 SAID = [
     *(("user", SCRIPT), ("assistant", "first")),
     *(("user", "go on"), ("assistant", "second")),
@@ -64,21 +65,61 @@ def test_a_workflow_answers(chat):
 
 
 async def test_interrupt_ends_the_turn_on_the_server(server, api):
-    script = json.dumps({"text": "slow words " * 20, "delay_s": 0.3})
     words = ("--api-url", server.base_url, "--model", "fake/scripted")
 
     with Terminal(server, "chat", *words) as terminal:
-        terminal.type(script)
+        terminal.type(SLOW)
         terminal.wait_for("\nslow words")
         terminal.interrupt()
         terminal.wait_for("(stopped)")
         terminal.type("/threads")
-        terminal.wait_for(script[:60])
+        terminal.wait_for(SLOW[:50])
         _, _, line = terminal.seen.partition("* ")
         terminal.type("/quit")
         assert terminal.process.wait(10) == 0
 
-    ((_, said), (role, answer)) = await said_in(api, line.split()[0])
-    assert (said, role) == (script, "assistant")
-    assert answer.startswith("slow words")
-    assert len(answer) < 100
+    await assert_stopped(api, line.split()[0])
+
+
+@pytest.mark.parametrize("through", ["database", "server"])
+async def test_termination_ends_the_turn_and_the_program(server, api, through):
+    options = ("--api-url", server.base_url) if through == "server" else ()
+
+    with Terminal(server, "chat", *options, "--model", "fake/scripted") as terminal:
+        terminal.type(SLOW)
+        terminal.wait_for("\nslow words")
+        terminal.terminate()
+        terminal.wait_for("--thread ")
+        assert terminal.process.wait(20) == 130
+
+    thread_id = terminal.seen.partition("--thread ")[2].split()[0]
+    await assert_stopped(api, thread_id)
+    assert (await api.get(f"/api/threads/{thread_id}")).json["job_id"] is None
+
+
+async def assert_stopped(api, thread_id):
+    """The turn has ended, and what was said until then is kept, and no failure."""
+    path = f"/api/messages/?thread_id={thread_id}"
+    asked, answer = (await api.get(path)).json["messages"]
+    assert asked["content"] == SLOW
+    assert answer["content"].startswith("slow words")
+    assert len(answer["content"]) < 100
+    assert answer["error"] is None
+
+
+@pytest.mark.parametrize("through", ["stdin", "--message"])
+def test_what_is_no_text_is_said_all_the_same(chat, through):
+    said = "caf\udce9"  # as a terminal of Latin-1 sends it
+    words = ("--message", said) if through == "--message" else ()
+    stdin = "" if words else f"{said}\n"
+
+    done = chat("--model", "fake/echo", *words, stdin=stdin)
+
+    assert (done.code, done.out, done.err) == (0, "caf\ufffd\n", "")
+
+
+def test_a_refused_message_makes_no_thread(chat):
+    done = chat("--workflow", "no-such-one", "--message", "unheard")
+
+    assert done.code == 1
+    assert "unheard" not in chat(stdin="/threads\n").out
