@@ -22,6 +22,7 @@ class MessageFields(msgspec.Struct, kw_only=True):
 
     ``content``: text, an object, or parts (``{"type": "text", "text"}``,
     ``{"type": "image_url", "image"}``, ...). ``tool_calls``: see ``MessageEvent``.
+    ``thinking``: what a model has thought before it said this, which no model is told.
     ``error``: why an answer broke off, or never came.
     """
 
@@ -43,6 +44,7 @@ class MessageFields(msgspec.Struct, kw_only=True):
     agent_execution_id: str | None = None
     execution_event_type: str | None = None
     workflow_target: str | None = None
+    thinking: str | None = None
     error: str | None = None
 
 

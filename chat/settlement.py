@@ -25,6 +25,7 @@ from jobs.feed import read_page
 from jobs.models import TERMINAL, Job, Status
 from nodetool_site.lib.db import db
 from storage.rendering import has_references, restore_values
+from workflows.agents.thoughts import Thoughts
 
 Json = dict[str, Any]
 
@@ -55,6 +56,7 @@ class Transcript:
         self._turn = turn
         self._messages: list[NewMessage] = []
         self._text: list[str] = []
+        self._thoughts = Thoughts()
         self._error = turn.error
         self._answer = WorkflowAnswer()
 
@@ -66,12 +68,16 @@ class Transcript:
         elif self._turn.is_workflow:
             self._text += self._answer.pieces(event)
         elif kind == "chunk" and event["content_type"] == "text":
-            if not event["thinking"]:
+            if event["thinking"]:
+                self._thoughts.add(event["content"])
+            else:
                 self._text.append(event["content"])
         elif kind == "message":
             self._messages.append(message_of_event(event))
-            if event["role"] == "assistant" and event["content"]:
-                self._text.clear()  # it says what the pieces before it said
+            if event["role"] == "assistant":
+                self._thoughts.take()  # it has what the pieces before it had
+                if event["content"]:
+                    self._text.clear()
 
     def messages(self) -> list[NewMessage]:
         """All of them; of a turn that is over also what it said last."""
@@ -85,6 +91,7 @@ class Transcript:
             role="assistant",
             content=text,
             workflow_id=turn.workflow_id or None,
+            thinking=self._thoughts.take(),
             error=error or None,
         )
         return [*self._messages, new_message(said, last_message_id(turn.job_id))]

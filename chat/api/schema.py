@@ -256,6 +256,7 @@ _SAID = {
             "agent_execution_id",
             "execution_event_type",
             "workflow_target",
+            "thinking",
             "error",
         ),
         optional(TEXT),

@@ -265,11 +265,17 @@ async def test_thinking_is_folded_and_apart_from_the_answer(chat):
     await chat.say(script("Done.", reasoning="First this, then that."))
     await chat.wait_for_end()
 
-    assert await chat.answer() == "Done."
-    thoughts = "document.querySelector('#chat-log details.thinking')"
-    assert not await chat.run(f"{thoughts}.open")
-    text = await chat.run(f"{thoughts}.querySelector('pre').textContent")
-    assert text == "First this, then that."
+    async def assert_thought():
+        assert await chat.answer() == "Done."
+        thoughts = "document.querySelector('#chat-log details.thinking')"
+        assert not await chat.run(f"{thoughts}.open")
+        text = await chat.run(f"{thoughts}.querySelector('pre').textContent")
+        assert text == "First this, then that."
+
+    await assert_thought()
+    await chat.window.reload()
+    await chat.wait_for_answer("Done.")
+    await assert_thought()
 
 
 async def test_calls_of_tools_are_one_line_each(chat, api):

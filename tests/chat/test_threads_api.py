@@ -18,7 +18,7 @@ MESSAGE_FIELDS = {
     "type", "id", "thread_id", "workflow_id", "graph", "tools", "tool_call_id", "role",
     "name", "content", "tool_calls", "collections", "input_files", "output_files",
     "created_at", "provider", "model", "agent_mode", "help_mode", "agent_execution_id",
-    "execution_event_type", "workflow_target", "error",
+    "execution_event_type", "workflow_target", "thinking", "error",
 }  # fmt: skip
 
 

@@ -71,10 +71,14 @@ async def end(turn, owner_id) -> str:
     return state.status
 
 
-async def said_in(thread_id) -> list[tuple[str, str]]:
+async def documents_in(thread_id) -> list[dict]:
     rows = Message.objects.filter(thread_id=thread_id).order_by("position")
     documents = await db(lambda: list(rows.values_list("document", flat=True)))
-    messages = [json.loads(document) for document in documents]
+    return [json.loads(document) for document in documents]
+
+
+async def said_in(thread_id) -> list[tuple[str, str]]:
+    messages = await documents_in(thread_id)
     return [(message["role"], message["content"]) for message in messages]
 
 
@@ -391,6 +395,25 @@ async def test_why_a_turn_failed_is_stored_and_no_model_is_told(owner_id, text):
         assert await end(again, owner_id) == "completed"
 
 
+async def test_what_a_model_thinks_is_kept_apart_from_what_it_says(owner_id):
+    script = [
+        {
+            "reasoning": "Numbers? ",
+            "text": "I will add.",
+            "tool_calls": [{"name": "absent"}],
+        },
+        {"reasoning": "That is 3.", "text": "Three."},
+    ]
+    turn = await start_turn(owner_id, request(json.dumps(script)))
+
+    assert await end(turn, owner_id) == "completed"
+    asked, calls, result, answer = await documents_in(turn.thread_id)
+    assert [m["thinking"] for m in (asked, calls, result, answer)] == [
+        *(None, "Numbers? ", None, "That is 3."),
+    ]
+    assert answer["content"] == "I will add.\n\nThree."
+
+
 @pytest.mark.parametrize("as_model", [False, True])
 async def test_a_workflow_answers_with_its_texts(owner_id, as_model):
     graph = graphs.hello()
@@ -478,6 +501,25 @@ async def test_a_turn_under_way_is_settled_so_far_and_stays_open(held):
 
     assert await said_in(thread_id) == [("user", "hi"), ("assistant", "")]
     assert await db(OpenTurn.objects.exists)
+
+
+async def test_what_was_thought_of_an_answer_that_breaks_off_is_kept(held):
+    log, thread_id = held
+    log.emit(chunk("first ", thinking=True))
+    log.emit(
+        MessageEvent(id="a1", role="assistant", tool_calls=[{}], thinking="first ")
+    )
+    log.emit(chunk("then ", thinking=True))
+    log.emit(chunk("that", thinking=True))
+    log.emit(chunk("So"))
+    log.change_status("cancelled", JobUpdate(status="cancelled"))
+    await log.stored()
+
+    await settlement.settle(log.job_id)
+
+    _, called, answer = await documents_in(thread_id)
+    assert (called["thinking"], answer["thinking"]) == ("first ", "then that")
+    assert answer["content"] == "So"
 
 
 async def test_what_a_lost_worker_said_is_there_for_whoever_reads(held, owner):

@@ -118,8 +118,18 @@ def test_what_is_no_text_is_said_all_the_same(chat, through):
     assert (done.code, done.out, done.err) == (0, "caf\ufffd\n", "")
 
 
-def test_a_refused_message_makes_no_thread(chat):
-    done = chat("--workflow", "no-such-one", "--message", "unheard")
+@pytest.mark.parametrize("through", ["database", "server"])
+def test_a_refused_message_makes_no_thread(server, through):
+    options = ("--api-url", server.base_url) if through == "server" else ()
 
-    assert done.code == 1
-    assert "unheard" not in chat(stdin="/threads\n").out
+    with Terminal(server, "chat", *options, "--workflow", "no-such-one") as terminal:
+        terminal.type("unheard")
+        terminal.wait_for("not found\n> ")
+        terminal.type("/threads")
+        terminal.wait_for("\n> ")
+        listed = terminal.seen
+        terminal.type("/quit")
+        assert terminal.process.wait(10) == 0
+
+    assert "unheard" not in listed
+    assert "--thread" not in terminal.seen

@@ -144,7 +144,8 @@ class MessageEvent(_Event, frozen=True, kw_only=True, tag="message"):
     """A message that an agent adds to its conversation: an answer, or a tool's result.
 
     ``content``: text, a list of parts, or any result of a tool. ``tool_calls``:
-    ``{"id", "name", "args", "result", "step_id", "message"}`` of an assistant.
+    ``{"id", "name", "args", "result", "step_id", "message"}`` of an assistant;
+    ``thinking``: what it has thought before, which is no part of the answer.
     """
 
     id: str
@@ -156,6 +157,7 @@ class MessageEvent(_Event, frozen=True, kw_only=True, tag="message"):
     tool_call_id: str | None = None
     provider: str | None = None
     model: str | None = None
+    thinking: str | None = None
     created_at: str | None = None
 
 

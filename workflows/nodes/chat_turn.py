@@ -7,9 +7,10 @@ from typing import Any
 
 from workflows.agents.client_tools import client_tools
 from workflows.agents.failures import error_message
-from workflows.agents.loop import AgentLoop, RoundEnded
+from workflows.agents.loop import AgentLoop, Piece, RoundEnded
 from workflows.agents.media import read_stored
 from workflows.agents.telling import Teller, call_document
+from workflows.agents.thoughts import Thoughts
 from workflows.agents.tool_names import tools_named
 from workflows.agents.tools import Tool
 from workflows.engine.context import NodeContext, ReachedModel
@@ -70,11 +71,13 @@ class Turn(Node):
         async with aclosing(loop.run()) as happenings:
             async for happening in happenings:
                 await teller.tell(happening)
-                if isinstance(happening, RoundEnded):
+                if isinstance(happening, Piece) and happening.is_thinking:
+                    added.thoughts.add(happening.text)
+                elif isinstance(happening, RoundEnded):
                     await added.add_round(happening)
         loop.check()
         await teller.chunk("", is_last=True)
-        await added.add("assistant", loop.text)
+        await added.add("assistant", loop.text, thinking=added.thoughts.take())
         return loop.text
 
     async def _conversation(self, context: NodeContext) -> list[Message]:
@@ -97,7 +100,10 @@ class Turn(Node):
 
 
 class _AddedMessages:
-    """The messages that a turn adds to its thread, with ids that a replay repeats."""
+    """The messages that a turn adds to its thread, with ids that a replay repeats.
+
+    ``thoughts``: what goes with the next message of the model.
+    """
 
     def __init__(
         self, context: NodeContext, thread_id: str, reached: ReachedModel
@@ -106,11 +112,13 @@ class _AddedMessages:
         self._thread_id = thread_id
         self._reached = reached
         self._count = 0
+        self.thoughts = Thoughts()
 
     async def add_round(self, ended: RoundEnded) -> None:
         """Add the model's calls and, after them, what each came to."""
         calls = [call_document(call) for call in ended.calls]
-        await self.add("assistant", "", tool_calls=calls)
+        thinking = self.thoughts.take()
+        await self.add("assistant", "", tool_calls=calls, thinking=thinking)
         for call in ended.calls:
             await self.add(
                 "tool",

@@ -69,6 +69,7 @@ export class Answer {
   /** Take a message that is stored. */
   takeStored(message) {
     if (message.role === "tool") return this.addResult(message.tool_call_id, message.content);
+    if (message.thinking) this.add(message.thinking, true);
     for (const call of message.tool_calls ?? []) this.addCall(call);
     if (typeof message.content === "string") this.add(message.content);
     else for (const part of partsOf(message.content)) this.#addPart(part);
