@@ -247,6 +247,33 @@ async def test_nothing_that_is_said_becomes_markup(chat):
     assert await chat.run(inside) == 0
 
 
+async def test_code_stands_apart_as_it_comes_and_after_a_reload(chat):
+    answer = (
+        "Like ```this```:\n```python\ndef f():\n    return '<b>'\n```\nor\n"
+        "````\n```\n````\nand\n```\nhalf\n``"
+    )
+    parts = [
+        ["text", "Like ```this```:\n"],
+        ["code", "def f():\n    return '<b>'\n"],
+        ["text", "or\n"],
+        ["code", "```\n"],
+        ["text", "and\n"],
+        ["code", "half\n``"],
+    ]
+    shown = (
+        "[...document.querySelectorAll('#chat-log > li.answer > pre')]"
+        ".map((pre) => [pre.className, pre.textContent])"
+    )
+    await chat.open()
+    await chat.say(script(answer, delay_s=0.01))
+    await chat.wait_for_end()
+
+    assert await chat.run(shown) == parts
+    await chat.window.reload()
+    await chat.wait_for_answer("half")
+    assert await chat.run(shown) == parts
+
+
 async def test_failure_is_told_and_the_chat_goes_on(chat):
     await chat.open()
     await chat.say(script("", error={"status": 400, "message": "not in that way"}))

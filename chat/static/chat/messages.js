@@ -5,6 +5,7 @@
 
 import { GrowingText, make, textElement, valueElement } from "../nodetool_site/dom.js";
 import { nameOf } from "./choices.js";
+import { Prose } from "./prose.js";
 
 const BETWEEN = "\n\n"; // texts of a workflow that are whole
 
@@ -81,16 +82,13 @@ export class Answer {
   add(text, isThinking = false) {
     if (!text) return;
     if (!this.#open || this.#isThinking !== isThinking) {
-      this.#open = new GrowingText();
+      this.#close();
+      this.#open = isThinking ? this.#thoughts() : new Prose((part) => this.#begin(part, part.element));
       this.#isThinking = isThinking;
       if (this.#text) text = isThinking ? text : text.replace(/^\n+/, "");
-      const summary = make("summary", { textContent: "Thinking" });
-      const thoughts = () => make("details", { className: "thinking" }, summary, this.#open.element);
-      this.#waiting.push(isThinking ? thoughts() : this.#open.element);
     }
     if (!isThinking) this.#text += text;
     this.#open.add(text);
-    this.#growing.add(this.#open);
   }
 
   addCall({ id, name, args, result }) {
@@ -110,11 +108,11 @@ export class Answer {
   }
 
   draw() {
+    if (!this.isLive) this.#close();
     this.name.textContent = nameOf(this.asked) || "Answer";
     this.element.append(...this.#waiting);
     this.#waiting = [];
     for (const text of this.#growing) text.draw();
-    this.#growing.clear();
     this.trouble.textContent = this.problem;
     if (this.problem) this.element.append(this.trouble);
     const isEmpty = !this.said && !this.problem;
@@ -131,7 +129,20 @@ export class Answer {
     this.#waiting.push(valueElement(mediaOf(part)));
   }
 
+  #thoughts() {
+    const thoughts = new GrowingText();
+    const summary = make("summary", { textContent: "Thinking" });
+    this.#begin(thoughts, make("details", { className: "thinking" }, summary, thoughts.element));
+    return thoughts;
+  }
+
+  #begin(text, element) {
+    this.#waiting.push(element);
+    this.#growing.add(text);
+  }
+
   #close() {
+    this.#open?.end?.();
     this.#open = null;
   }
 }
