@@ -61,14 +61,49 @@ async def test_a_result_follows_its_call():
 
     read_back = await read(
         {"role": "tool", "tool_call_id": "0", "content": "cut off from its call"},
+        {"role": "user", "content": "Add"},
         asked("1", "2"),
         {"role": "tool", "tool_call_id": "1", "content": "one"},
         {"role": "user", "content": "Go on"},
     )
 
     assert read_back == [
+        said("user", "Add"),
         Message("assistant", tool_calls=calls),
         said("tool", "one", tool_call_id="1", name="add"),
         said("tool", "7", tool_call_id="2", name="add"),
         said("user", "Go on"),
     ]
+
+
+async def test_of_a_turn_without_its_question_nothing_is_left():
+    read_back = await read(
+        {"role": "system", "content": "Be brief."},
+        asked("1"),
+        {"role": "assistant", "content": "Seven."},
+        {"role": "user", "content": "And?"},
+    )
+
+    assert read_back == [said("system", "Be brief."), said("user", "And?")]
+
+
+async def test_what_the_assistant_said_first_stays():
+    read_back = await read(
+        {"role": "assistant", "content": "Hello!"},
+        {"role": "user", "content": "Hi"},
+        asked("1"),
+    )
+
+    assert [m.role for m in read_back] == ["assistant", "user", "assistant", "tool"]
+
+
+async def test_a_name_that_a_model_made_up_goes_back_as_vendors_take_it():
+    call = {"id": "1", "name": "no tool!", "args": {}}
+
+    read_back = await read(
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+    )
+
+    assert read_back[1].tool_calls == (ToolCall("1", "no_tool_"),)
+    assert read_back[2].name == "no_tool_"

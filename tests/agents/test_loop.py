@@ -134,8 +134,9 @@ async def test_a_call_goes_back_with_arguments_that_every_vendor_takes(arguments
 
     await Loop("?", Adder(), reached=provider.reached()).run()
 
-    (made,) = provider.requests[1].messages[1].tool_calls
-    assert made == ToolCall("c1", "no_tool_", "{}")
+    _, answered, result = provider.requests[1].messages
+    assert answered.tool_calls == (ToolCall("c1", "no_tool_", "{}"),)
+    assert (result.tool_call_id, result.name) == ("c1", "no_tool_")
 
 
 async def test_what_a_vendor_wants_back_goes_back_with_the_answer():

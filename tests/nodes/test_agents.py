@@ -189,12 +189,14 @@ async def test_a_structured_answer_is_asked_for_with_its_schema_and_once_correct
     assert outcome.usage["completion_tokens"] == 3 + 4
 
 
-async def run_research(*steps: dict[str, Any], **fields: Any) -> Outcome:
+async def run_research(
+    *steps: dict[str, Any], tools: Any = None, **fields: Any
+) -> Outcome:
     data = {
         "model": {**model(*steps), "provider": "in_turn"},
         "objective": "How high?",
         "system_prompt": "",
-        "tools": [{"type": "tool_name", "name": "adder"}],
+        "tools": tools or [{"type": "tool_name", "name": "adder"}],
     }
     return await run_node(
         "nodetool.agents.ResearchAgent",
@@ -243,6 +245,63 @@ async def test_research_tells_of_its_plan_each_step_and_the_result():
     assert [step["completed"] for step in last["steps"]] == [True, True]
     assert last["steps"][1]["depends_on"] == ["node-step-1"]
     assert outcome.outputs == {"metres": [5]}
+
+
+async def test_research_does_without_the_tools_of_the_web_and_says_so():
+    outcome = await run_node(
+        "nodetool.agents.ResearchAgent",
+        {
+            "model": {
+                **model(PLAN, {"text": "a"}, {"text": "b"}, {"text": '{"metres": 5}'}),
+                "provider": "in_turn",
+            },
+            "objective": "How high?",
+        },
+        added={"metres": "int"},
+        workflows=StoredWorkflows(saved_workflow(adder(), tool_name="browser")),
+    )
+
+    assert outcome.outputs == {"metres": [5]}
+    (log,) = outcome.recorder.of(LogUpdate)
+    assert log.content.startswith("The agent works without the tools google_search:")
+    (task, *_) = [e.task for e in outcome.recorder.of(TaskUpdate)]
+    assert task["steps"][0]["tools"] == ["browser"]
+
+
+async def test_research_fails_without_another_tool_that_it_names():
+    outcome = await run_research(PLAN, tools=[{"type": "tool_name", "name": "adder2"}])
+
+    assert str(outcome.error).startswith("There is no tool 'adder2'")
+
+
+async def test_a_summary_is_asked_for_without_a_placeholder():
+    models = OfflineModels()
+
+    await run_node(
+        "nodetool.agents.Summarizer",
+        {"model": model({"text": "ok"}), "text": "Long"},
+        models=models,
+    )
+
+    (request,) = models.played.requests
+    assert "approximately 300 tokens" in request.messages[0].text
+
+
+async def test_categories_are_offered_once_and_none_is_empty():
+    models = OfflineModels()
+
+    await run_node(
+        "nodetool.agents.Classifier",
+        {
+            "model": model({"text": '{"category": "a"}'}),
+            "categories": ["a", "", "b", "a"],
+        },
+        models=models,
+    )
+
+    (request,) = models.played.requests
+    schema = request.response_format.schema["properties"]["category"]
+    assert schema == {"type": "string", "enum": ["a", "b"]}
 
 
 async def test_a_step_of_research_that_fails_is_told_before_the_node_fails():

@@ -27,6 +27,18 @@ async def test_a_text_is_judged():
     assert request.headers["authorization"] == f"Bearer {KEY}"
 
 
+async def test_a_category_that_a_model_does_not_know_is_left_out():
+    judged = {
+        "flagged": True,
+        "categories": {"hate": True, "illicit": None},
+        "category_scores": {"hate": 1, "illicit": None},
+    }
+    async with vendor(answer(judged)) as served:
+        found = await provider("openai", served.url).moderate("bad", "omni")
+
+    assert found == Moderation(True, {"hate": True}, {"hate": 1.0})
+
+
 @pytest.mark.parametrize("results", [[], [{"flagged": "yes"}]])
 async def test_f12_a_judgement_that_makes_no_sense_is_an_error(results):
     async with vendor(answer(*results)) as served:

@@ -251,6 +251,29 @@ async def test_an_answer_that_its_server_had_no_means_for_is_an_error():
     assert caught.value.is_transient
 
 
+async def test_an_error_that_groq_tells_beside_an_answer_is_one():
+    content = events(
+        {"choices": [{"index": 0, "delta": {"content": "a"}}]},
+        {"choices": [], "x_groq": {"id": "req_1", "error": "over capacity"}},
+    )
+    async with vendor(stream(content)) as served:
+        with pytest.raises(ProviderError, match="over capacity"):
+            await answer(provider("groq", served.url))
+
+
+async def test_members_that_are_null_are_taken_for_absent():
+    piece = {"type": "reference", "text": None}
+    content = events(
+        {"choices": [{"index": None, "delta": {"content": [piece]}}]},
+        {"choices": [{"index": None, "delta": {"content": "a"}}]},
+        {"choices": [{"index": None, "finish_reason": "stop"}]},
+    )
+    async with vendor(stream(content)) as served:
+        found = summary(await answer(provider("mistral", served.url)))
+
+    assert (found["text"], found["ends"]) == ("a", ["stop"])
+
+
 async def test_claude_gets_back_its_thoughts_to_the_letter_and_in_their_place():
     body = await sent_back("anthropic", recorded.ANTHROPIC.content, asked(tools=TOOLS))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol
 
+from workflows.agents.tools import called_name
 from workflows.engine.events import encode_value
 from workflows.providers.messages import Message, Part, TextPart, ToolCall
 
@@ -24,7 +25,8 @@ async def read_conversation(
     """Return stored messages, in the shape of the API, in the words of no vendor.
 
     A tool's result always follows its call: where it was not stored by itself, the one
-    that the call carries is taken; a result without its call is left out.
+    that the call carries is taken; a result without its call is left out. So is what is
+    left of a turn whose question is too old to be there: no vendor takes a call first.
     """
     results = {
         message["tool_call_id"]: await _parts(message, read_part, is_last=False)
@@ -42,7 +44,14 @@ async def read_conversation(
             continue
         read.append(Message(role, content, tool_calls=tuple(map(_tool_call, calls))))
         read.extend(_result(call, results) for call in calls)
-    return read
+    return _without_half_a_turn(read)
+
+
+def _without_half_a_turn(read: list[Message]) -> list[Message]:
+    start = next((at for at, each in enumerate(read) if each.role == "user"), 0)
+    if not any(message.tool_calls for message in read[:start]):
+        return read
+    return [each for each in read[:start] if each.role == "system"] + read[start:]
 
 
 def _calls_of(message: Json) -> list[Json]:
@@ -58,14 +67,15 @@ def _calls_of(message: Json) -> list[Json]:
 
 def _tool_call(call: Json) -> ToolCall:
     arguments = encode_value(call.get("args") or {}).decode()
-    return ToolCall(call["id"], call["name"], arguments)
+    return ToolCall(call["id"], called_name(call["name"]), arguments)
 
 
 def _result(call: Json, results: Mapping[str, tuple[Part, ...]]) -> Message:
     content = results.get(call["id"])
     if content is None:
         content = (TextPart(_text(call.get("result"))),)
-    return Message("tool", content, tool_call_id=call["id"], name=call["name"])
+    name = called_name(call["name"])
+    return Message("tool", content, tool_call_id=call["id"], name=name)
 
 
 async def _parts(

@@ -17,11 +17,11 @@ from workflows.agents.tools import (
     Outcome,
     Tool,
     ToolFailure,
+    called_name,
     described,
     failed,
     perform,
     read_arguments,
-    tool_name,
 )
 from workflows.engine.context import ReachedModel
 from workflows.engine.usage import UsageTally
@@ -247,7 +247,12 @@ class AgentLoop:
             yield ended[-1]
             content = (TextPart(outcome.text),)
             self._messages.append(
-                Message("tool", content, tool_call_id=call.id, name=call.name)
+                Message(
+                    "tool",
+                    content,
+                    tool_call_id=call.id,
+                    name=called_name(call.name),
+                )
             )
         yield RoundEnded(tuple(ended))
 
@@ -276,7 +281,7 @@ def _sent_back(answer: Answer) -> Message:
 
 
 def _put_right(call: ToolCall) -> ToolCall:
-    name = tool_name(call.name) or "unknown"
+    name = called_name(call.name)
     try:
         read_arguments(call)
     except ToolFailure:

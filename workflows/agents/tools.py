@@ -70,6 +70,11 @@ class Outcome(msgspec.Struct, frozen=True):
         return {"error" if self.is_error else "result": self.value}
 
 
+def called_name(name: str) -> str:
+    """Return the name of a call as vendors take it back: a model may make one up."""
+    return tool_name(name) or "unknown"
+
+
 def tool_name(text: str) -> str:
     """Return a text as vendors take it for the name of a tool; empty if it is."""
     name = _UNFIT.sub("_", text)[-MAX_NAME:]

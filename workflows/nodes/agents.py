@@ -36,6 +36,8 @@ Picture = Annotated[ImageRef, Meta(description="A picture for the model.")]
 Sound = Annotated[AudioRef, Meta(description="A sound for the model: WAV or MP3.")]
 TextIn = Annotated[str, Meta(description="The text to work on.")]
 
+SUMMARY_TOKENS = 300
+
 
 @registry.register("nodetool.agents.Agent")
 class Agent(Node):
@@ -123,7 +125,9 @@ class Summarizer(Node):
     async def generate(self, context: NodeContext) -> AsyncIterator[dict[str, Any]]:
         reached = await reach(context, self.model)
         asked = await question(context, self.text, self.image, self.audio)
-        request = request_to(reached, instructed(self.system_prompt, asked))
+        # The default asks for a length that the node has no property for.
+        system = self.system_prompt.replace("{self.max_tokens}", str(SUMMARY_TOKENS))
+        request = request_to(reached, instructed(system, asked))
         loop = AgentLoop(reached, request, usage=context.run.usage)
         async for item in streamed(context, loop):
             yield item
@@ -146,13 +150,15 @@ class Classifier(Node):
     ] = []
 
     async def process(self, context: NodeContext) -> str:
-        if not self.categories:
+        # Some vendors refuse a choice that is empty, or is there twice.
+        categories = [each for each in dict.fromkeys(self.categories) if each.strip()]
+        if not categories:
             raise ValueError("There are no categories: list those to choose from")
         reached = await reach(context, self.model)
-        listed = "\n".join(f"- {each}" for each in self.categories)
+        listed = "\n".join(f"- {each}" for each in categories)
         text = f"Categories:\n{listed}\n\n{self.text}"
         asked = await question(context, text, self.image, self.audio)
-        one = {"type": "string", "enum": self.categories}
+        one = {"type": "string", "enum": categories}
         return await ask_structured(
             reached,
             request_to(reached, instructed(self.system_prompt, asked)),

@@ -128,7 +128,9 @@ class DataGenerator(Node):
         columns = self.columns.get("columns") or []
         if not columns:
             raise ValueError("The table has no columns: add at least one")
-        row = {str(column.get("name")): _type_of(column) for column in columns}
+        row = {str(column.get("name") or ""): _type_of(column) for column in columns}
+        if len(row) < len(columns) or "" in row:
+            raise ValueError("Each column of the table needs a name of its own")
         described = "\n".join(
             f"- {column.get('name')}: {column.get('description') or 'no description'}"
             for column in columns

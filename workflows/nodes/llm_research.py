@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from workflows.agents.loop import AgentLoop
 from workflows.agents.tasks import TaskAgent
-from workflows.agents.tool_names import tools_named
+from workflows.agents.tool_names import UnknownTool, tools_named
+from workflows.agents.tools import Tool
 from workflows.engine.context import NodeContext
 from workflows.engine.node import Meta, Node
 from workflows.nodes import registry
@@ -30,6 +31,9 @@ from workflows.nodes.structured import (
     tool_names,
 )
 
+# The default of the property, which editors know.
+OF_THE_WEB = ("google_search", "browser")
+
 
 @registry.register("nodetool.agents.ResearchAgent")
 class ResearchAgent(Node):
@@ -37,7 +41,8 @@ class ResearchAgent(Node):
 
     It gives a value for each output that was added, of the output's type. A tool is a
     workflow with run mode ``tool``, by its tool name, or a node that may be one, by its
-    type.
+    type. Without such workflows the agent does without ``google_search`` and
+    ``browser``, and says so in its log.
     """
 
     outputs = {}
@@ -52,7 +57,7 @@ class ResearchAgent(Node):
     )
     tools: Annotated[
         list[ToolName], Meta(description="What the model may call meanwhile.")
-    ] = tool_names("google_search", "browser")
+    ] = tool_names(*OF_THE_WEB)
     max_tokens: Annotated[
         int, Meta(description="The longest answer, in tokens.", min=1, max=100000)
     ] = 8192
@@ -66,10 +71,34 @@ class ResearchAgent(Node):
             context,
             reached,
             system=self.system_prompt,
-            tools=await tools_named([str(t.get("name")) for t in self.tools], context),
+            tools=await self._tools(context),
             max_tokens=self.max_tokens,
         )
         return await agent.work(self.objective, fields)
+
+    async def _tools(self, context: NodeContext) -> list[Tool]:
+        """Return the tools; without those that only a workflow here may stand in for.
+
+        Raises:
+            UnknownTool: there is none of another name.
+        """
+        found: list[Tool] = []
+        missing: list[str] = []
+        for name in [str(tool.get("name")) for tool in self.tools]:
+            try:
+                found += await tools_named([name], context)
+            except UnknownTool:
+                if name not in OF_THE_WEB:
+                    raise
+                missing.append(name)
+        if missing:
+            await context.log(
+                f"The agent works without the tools {', '.join(missing)}: this server "
+                "has none of them, but a workflow with run mode 'tool' and such a tool "
+                "name takes the place of one",
+                "warning",
+            )
+        return found
 
 
 PermissionMode = Literal["default", "acceptEdits", "plan", "bypassPermissions"]

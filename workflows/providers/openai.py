@@ -8,7 +8,7 @@ in ``openai_answers``.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -73,6 +73,8 @@ EXTRAS = (
 )
 
 
+T = TypeVar("T")
+
 # What models that think refuse; "stop" is applied by the caller too.
 SAMPLING = frozenset(
     {
@@ -107,8 +109,14 @@ class _EmbeddingList(msgspec.Struct):
     usage: _EmbeddingUsage | None = None
 
 
+class _Moderation(msgspec.Struct):
+    flagged: bool
+    categories: dict[str, bool | None] = {}
+    category_scores: dict[str, float | None] = {}
+
+
 class _ModerationList(msgspec.Struct):
-    results: list[Moderation]
+    results: list[_Moderation]
 
 
 class Dialect(NamedTuple):
@@ -181,7 +189,7 @@ DIALECTS = {
     "deepseek": Dialect(
         formats=frozenset({"json_object"}), wants_back="reasoning_content"
     ),
-    "zhipu": Dialect(formats=frozenset({"json_object"})),
+    "zhipu": Dialect(formats=frozenset({"json_object"}), batch=BatchSize(inputs=64)),
     "minimax": Dialect(formats=frozenset()),
     "cerebras": Dialect(
         lacks=frozenset(
@@ -252,9 +260,12 @@ class OpenAIProvider(EmbeddingAdapter):
             headers=self.headers(),
         )
         try:
-            return msgspec.convert(document, _ModerationList).results[0]
+            found = msgspec.convert(document, _ModerationList).results[0]
         except (msgspec.ValidationError, IndexError) as error:
             raise failures.invalid_json(self.to) from error
+        return Moderation(  # an older model does not know each category
+            found.flagged, _known(found.categories), _known(found.category_scores)
+        )
 
     async def models(self) -> list[ModelInfo]:
         """Return the models that the server lists.
@@ -267,6 +278,10 @@ class OpenAIProvider(EmbeddingAdapter):
         if not isinstance(entries, list):
             raise failures.invalid_json(self.to)
         return [model for entry in entries if (model := _model(entry)) is not None]
+
+
+def _known(values: dict[str, T | None]) -> dict[str, T]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def request_body(request: ChatRequest, dialect: Dialect) -> dict[str, Any]:

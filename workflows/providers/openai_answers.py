@@ -47,7 +47,7 @@ class _ToolCall(msgspec.Struct):
 
 class _Piece(msgspec.Struct):
     type: str = ""
-    text: str = ""
+    text: str | None = None
     thinking: Any = None
 
 
@@ -65,7 +65,7 @@ class _Logprobs(msgspec.Struct):
 
 
 class _Choice(msgspec.Struct):
-    index: int = 0
+    index: int | None = None
     delta: _Delta | None = None
     finish_reason: str | None = None
     logprobs: _Logprobs | None = None
@@ -88,6 +88,7 @@ class _Usage(msgspec.Struct):
 
 class _Groq(msgspec.Struct):
     usage: _Usage | None = None
+    error: str | None = None
 
 
 class _Event(msgspec.Struct):
@@ -117,12 +118,14 @@ class OpenAIReading:
         event = _EVENT.decode(data)
         if event.error:
             raise failures.in_stream(self._to, event.error)
+        if event.x_groq is not None and event.x_groq.error:
+            raise failures.in_stream(self._to, event.x_groq.error)
         if event.object == "error":  # some say it without a frame
             raise failures.in_stream(self._to, msgspec.json.decode(data))
         found = [
             chunk
             for choice in event.choices or ()
-            if choice.index == 0 and (chunk := self._chunk(choice)) is not None
+            if not choice.index and (chunk := self._chunk(choice)) is not None
         ]
         usage = event.usage or (event.x_groq.usage if event.x_groq else None)
         if usage is not None:
@@ -210,7 +213,7 @@ def _joined(pieces: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _pieces(content: list[_Piece]) -> tuple[str, str]:
     """Return the text and the reasoning of a content in parts, as of Mistral."""
-    text = "".join(piece.text for piece in content)
+    text = "".join(piece.text or "" for piece in content)
     reasoning = "".join(_thoughts(piece.thinking) for piece in content)
     return text, reasoning
 

@@ -121,6 +121,12 @@ STRUCTURED_CASES = [
         "There are no categories: list those to choose from",
         model=answers({"category": "a"}),
     ),
+    fails(
+        f"{AGENTS}.Classifier",
+        "There are no categories: list those to choose from",
+        model=answers({"category": ""}),
+        categories=["", " "],
+    ),
     Case(
         node_type=f"{AGENTS}.Extractor",
         data={
@@ -201,6 +207,15 @@ LIST_CASES = [
         "The table has no columns: add at least one",
         model=answers({}),
         prompt="Cities",
+    ),
+    *(
+        fails(
+            f"{GENERATORS}.DataGenerator",
+            "Each column of the table needs a name of its own",
+            model=answers({}),
+            columns={"type": "record_type", "columns": columns},
+        )
+        for columns in ([{"name": "a"}, {"name": "a"}], [{"name": ""}], [{}])
     ),
     fails(
         f"{GENERATORS}.DataGenerator",
