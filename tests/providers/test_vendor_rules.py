@@ -137,10 +137,11 @@ async def test_mistral_gets_a_word_between_a_result_and_the_user():
     assert [m["role"] for m in openai[-3:]] == ["tool", "tool", "user"]
 
 
-async def test_groq_is_told_no_names():
+@pytest.mark.parametrize("name", ["groq", "cerebras"])
+async def test_a_server_that_refuses_names_is_told_none(name):
     talk = (*TALK[:4], said("tool", "7", tool_call_id="c1", name="weather"), *TALK[5:])
 
-    body = (await sent("groq", asked(*talk, tools=TOOLS))).body
+    body = (await sent(name, asked(*talk, tools=TOOLS))).body
 
     assert not any("name" in message for message in body["messages"])
 
@@ -160,6 +161,7 @@ JUST = {"name": "answer", "schema": {"type": "object"}}
         ("deepseek", ResponseFormat("json_object"), "json_object", False),
         ("zhipu", CITY, "json_object", True),
         ("groq", CITY, None, True),
+        ("cerebras", CITY, None, True),
         ("minimax", CITY, None, True),
     ],
 )

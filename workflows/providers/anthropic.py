@@ -354,12 +354,14 @@ def _blocks(message: Message, to: Endpoint) -> Iterator[dict[str, Any]]:
     calls = {call.id: _call(call, to) for call in message.tool_calls}
     if not message.memory:
         yield from content
-        yield from calls.values()
     for block in message.memory:
         if block["type"] == "tool_use":
-            yield calls.pop(block["id"])
+            call = calls.pop(block["id"], None)
+            if call is not None:
+                yield call
         elif block["type"] != "text" or block["text"].strip():
             yield block
+    yield from calls.values()
 
 
 def _call(call: ToolCall, to: Endpoint) -> dict[str, Any]:

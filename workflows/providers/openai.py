@@ -2,7 +2,7 @@
 
 See https://platform.openai.com/docs/api-reference/chat and .../embeddings there. What
 the others leave out or call by another name is in ``DIALECTS``; how answers are read,
-in ``openai_answers``.
+in ``openai_answers``. What OpenAI takes in another way only is in ``openai_responses``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from workflows.providers import failures
+from workflows.providers import failures, openai_responses
 from workflows.providers.adapter import (
     Call,
     CallIds,
@@ -38,6 +38,7 @@ from workflows.providers.openai_answers import OpenAIReading, joined_details
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from workflows.providers.adapter import Reading
     from workflows.providers.messages import (
         ChatRequest,
         EmbeddingRequest,
@@ -134,7 +135,7 @@ class Dialect(NamedTuple):
     packs_vectors: bool = False  # answers with vectors in base64 where asked to
     batch: BatchSize = BatchSize()
     fills_in: bool = False  # also writes what comes between two texts
-    thinks: bool = False  # some models do, and refuse ``SAMPLING`` then
+    thinks: bool = False  # some models do, with rules of their own
     formats: frozenset[str] = FORMATS  # what may be asked for besides text
     call_ids: CallIds = CallIds(re.compile(r".{1,64}"), 40)
     wants_back: Literal["reasoning_content", "reasoning_details", ""] = ""
@@ -192,9 +193,11 @@ DIALECTS = {
     "zhipu": Dialect(formats=frozenset({"json_object"}), batch=BatchSize(inputs=64)),
     "minimax": Dialect(formats=frozenset()),
     "cerebras": Dialect(
+        has_names=False,
+        formats=frozenset(),  # none of them in a stream of a model that thinks
         lacks=frozenset(
             {"frequency_penalty", "presence_penalty", "logit_bias", "verbosity"}
-        )
+        ),
     ),
     "vllm": LOCAL,
     "llama_cpp": LOCAL,
@@ -222,11 +225,24 @@ class OpenAIProvider(EmbeddingAdapter):
         """Return the request as ``/chat/completions`` takes it, or another path."""
         if self.dialect.fills_in and "suffix" in request.extras:
             return Call("/fim/completions", fill_in_body(request, self.dialect))
+        if self._is_for_responses(request):
+            body = openai_responses.request_body(
+                request,
+                self.to,
+                self.dialect.call_ids,
+                samples=not _is_thinking(request),
+            )
+            return Call("/responses", body)
         return Call("/chat/completions", request_body(request, self.dialect))
 
-    def reading(self, request: ChatRequest) -> OpenAIReading:
+    def reading(self, request: ChatRequest) -> Reading:
         """Return the reader of one answer."""
+        if self._is_for_responses(request):
+            return openai_responses.ResponsesReading(self.to)
         return OpenAIReading(self.to)
+
+    def _is_for_responses(self, request: ChatRequest) -> bool:
+        return self.dialect.thinks and openai_responses.is_needed(request)
 
     @property
     def batch_size(self) -> BatchSize:
