@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,23 +13,23 @@ if "TEST_RUN_ID" not in os.environ:
     _home = tempfile.TemporaryDirectory(prefix="nodetool-home-")
     os.environ["HOME"] = _home.name
 
+# A shell that starts a run in the background has it ignore SIGINT, and everything that
+# the tests start would do the same.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 import pytest
 
+from tests.scheduling import MODES, SharedServers
 from tests.services import isolation
 from tests.services.available import missing_services, service_url
 
-MODES = ("embedded", "scale_out")
 NEEDS = {"scale_out": ("PostgreSQL", "Redis"), "rabbitmq": ("RabbitMQ",)}
 
 
 @pytest.fixture(
     scope="session",
-    params=[
-        pytest.param(
-            mode, marks=[getattr(pytest.mark, mode), pytest.mark.xdist_group(mode)]
-        )
-        for mode in MODES
-    ],
+    params=[pytest.param(mode, marks=[getattr(pytest.mark, mode)]) for mode in MODES],
 )
 def mode(request) -> str:
     """Both ways to run. A test that asks for it belongs to the surface suite."""
@@ -82,6 +83,15 @@ def _modes(item: pytest.Item) -> Iterator[str]:
             yield f"surface {name}"
         if item.get_closest_marker(name):
             yield name
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(
+    config: pytest.Config, log: Any
+) -> SharedServers | None:
+    """With ``--dist loadgroup``, which is how `make test` starts a run."""
+    is_grouped = config.getvalue("dist") == "loadgroup"
+    return SharedServers(config, log) if is_grouped else None
 
 
 class ModeCount:

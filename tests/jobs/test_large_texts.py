@@ -25,6 +25,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 MIB = 1024 * 1024
 WORDS = 'The quick "brown" fox jumps over the lazy dog.\n'
 SILENCE_S = 0.5
+# On a machine that is slower, or busy: in passes over the text. All takes ten.
+PASSES = 6
 
 registry = NodeRegistry()
 
@@ -83,6 +85,13 @@ async def silences() -> AsyncIterator[list[float]]:
         heart.cancel()
 
 
+def pass_over(text: str) -> float:
+    """The processor time of looking at each character once, here and now."""
+    before = time.thread_time()
+    text.encode(errors="surrogatepass")
+    return time.thread_time() - before
+
+
 async def run_and_store(new_job) -> list[dict[str, Any]]:
     """Run the graph as an attempt does; return its events as they were stored."""
     log = await hold(new_job)
@@ -108,7 +117,7 @@ async def run_and_store(new_job) -> list[dict[str, Any]]:
             Status.COMPLETED, JobUpdate(status="completed", result=result)
         )
         await log.stored()
-    assert max(found) < SILENCE_S
+    assert max(found) < max(SILENCE_S, PASSES * pass_over(Held.text))
     reader = feed.open_reader(new_job.id, owner_id="owner")
     return [json.loads(line) for line in await read_all(reader)]
 
