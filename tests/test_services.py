@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import psycopg
 import pytest
 import redis
 
-from tests.services import isolation, left_over, local, probes, resolve
+from tests.services import isolation, left_over, local, ports, probes, resolve
 from tests.services.available import service_url
 
 REDIS = next(s for s in resolve.SERVICES if s.name == "Redis")
@@ -70,6 +71,25 @@ def test_an_installed_service_is_started_on_a_free_port_and_stopped(open_folder)
     assert probes.redis_answers(url)
     resolution.close()
     assert not probes.redis_answers(url)
+
+
+def test_no_two_processes_of_a_run_choose_the_same_port(monkeypatch):
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "3")
+    shares = []
+    for number in range(3):
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", f"gw{number}")
+        shares.append(set(ports.share()))
+
+    assert len(set.union(*shares)) == ports.COUNT
+    assert ports.free_port() != ports.free_port()
+
+
+def test_a_port_at_which_somebody_listens_is_passed_over(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken, free = server.getsockname()[1], ports.free_port()
+        monkeypatch.setattr(ports, "_next_ports", iter([taken, free]))
+
+        assert ports.free_port() == free
 
 
 @pytest.mark.scale_out

@@ -81,7 +81,7 @@ async def paused_job(owner: Caller) -> Params:
 
 async def until_running(owner: Caller, job_id: str) -> None:
     """Wait until somebody holds the job and its first nodes have started."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             page = await must(owner, "GET", f"/api/jobs/{job_id}/events")
             if any(event["type"] == "node_update" for event in page["events"]):

@@ -41,7 +41,7 @@ NAMES = ("1", "alice", "bob", "charlie")
 STAFF = ("sam", "tom")
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 CSRF = "c" * 32
-PATIENCE_S = 5
+PATIENCE_S = 30
 
 
 @dataclass
@@ -175,7 +175,7 @@ class Socket:
 
     async def __aexit__(self, *_: object) -> None:
         self._in.put_nowait({"type": "websocket.disconnect", "code": 1000})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await asyncio.wait([self._task])
 
     async def ask(self, command: str, data: Any) -> list[Any]:

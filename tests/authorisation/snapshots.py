@@ -37,7 +37,7 @@ def belongings(user_id: str) -> dict[str, list[Any]]:
 async def at_rest(user_id: str) -> None:
     """Wait until what a user keeps changes no more: a job of theirs may be ending."""
     before = None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (now := await db(belongings, user_id)) != before:
             before = now
             await asyncio.sleep(0.02)

@@ -149,7 +149,7 @@ async def told(url: str, token: str, row: SocketRow, data: Any, name: str) -> st
         )
         while expected not in text:
             try:
-                message = await socket.receive(timeout=5)
+                message = await socket.receive(timeout=30)
             except TimeoutError:
                 break
             if message.type is not aiohttp.WSMsgType.TEXT:
@@ -165,7 +165,7 @@ async def test_z01_no_command_is_heard_without_a_credential(users, query):
         aiohttp.ClientSession() as session,
         session.ws_connect(server.ws_url + query) as socket,
     ):
-        message = await socket.receive(timeout=10)
+        message = await socket.receive(timeout=30)
 
         assert message.type is aiohttp.WSMsgType.CLOSE
         assert socket.close_code == 1008

@@ -29,7 +29,7 @@ FLAGS = (
     "--remote-debugging-port=0",
 )
 START_TIMEOUT_S = 60
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 POLL_S = 0.02
 
 # Runs before any script of a page: keeps what the policy has refused.

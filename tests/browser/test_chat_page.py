@@ -29,7 +29,7 @@ async def stored(api, thread_id: str) -> list[tuple[str, str]]:
 
 
 async def wait_for_messages(api, thread_id: str, count: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(await stored(api, thread_id)) < count:  # noqa: ASYNC110 - over HTTP
             await asyncio.sleep(0.05)
 

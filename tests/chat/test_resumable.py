@@ -406,7 +406,7 @@ async def test_z07_the_end_of_a_token_ends_its_reader(me, provide, monkeypatch):
         lease, on_end = opened[0]
         lease.is_over = True
         on_end()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             rest = await exchange.rest()
 
     assert b"invalid_api_key" in rest
@@ -475,7 +475,7 @@ async def test_usage_is_kept_with_the_job(me):
 
     usage = contents(answer)[-2]["usage"]
     job = await job_of(answer)
-    async with asyncio.timeout(10):  # the stream ends a moment before its job
+    async with asyncio.timeout(30):  # the stream ends a moment before its job
         while not job.is_terminal:
             await asyncio.sleep(0.01)
             job = await job_of(answer)

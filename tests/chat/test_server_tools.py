@@ -236,7 +236,7 @@ async def test_who_leaves_ends_the_job_and_the_call(me, provide, stream):  # noq
         await endless.opened()
         await exchange.hang_up()
 
-    await asyncio.wait_for(endless.closed(), 2)
+    await endless.closed()
     await job_with("cancelled")
 
 

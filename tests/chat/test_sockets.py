@@ -44,7 +44,7 @@ def command(name, request_id=None, **data):
 async def until(socket, kind, **fields):
     """Every frame up to the first of a type with these members."""
     frames = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             frames.append(await socket.receive())
             last = frames[-1]
@@ -190,7 +190,7 @@ async def test_a_socket_that_goes_leaves_its_turn_running(me):
         socket.send(said(script, "fake/scripted"))
         thread_id = (await until(socket, "chunk"))[-1]["thread_id"]
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await db(OpenTurn.objects.exists):  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.02)
     assert (await contents(me, thread_id))[1] == ("assistant", "0123456789" * 20)
@@ -375,7 +375,7 @@ async def test_a_turn_is_no_run_that_input_could_be_streamed_to(ws):
         ws.send(command("chat_message", **message, thread_id="t1"))
         await until(ws, "chunk")
         ws.send(command("stream_input", input="x", value=1, request_id="r"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while "error" not in (frame := await ws.receive()):
                 pass
 

@@ -17,4 +17,4 @@ async def test_a_stopping_server_closes_its_connections_to_providers():
             if hook.__module__ == "chat.apps":
                 await hook()
 
-        await asyncio.wait_for(served.left.wait(), 2)
+        await asyncio.wait_for(served.left.wait(), 10)

@@ -49,7 +49,7 @@ def request(
 async def until_told(job_id, owner_id, word=b'"type":"chunk"') -> None:
     """Wait until the job has told of something."""
     reader = feed.open_reader(job_id, owner_id=owner_id)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for page in reader.pages():
             if any(word in line for line in page.lines):
                 break
@@ -57,7 +57,7 @@ async def until_told(job_id, owner_id, word=b'"type":"chunk"') -> None:
 
 
 async def until_settled(job_id) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await db(OpenTurn.objects.filter(job_id=job_id).exists):  # noqa: ASYNC110 - no event tells of a row
             await asyncio.sleep(0.01)
 
@@ -342,7 +342,7 @@ async def test_a_turn_whose_place_was_taken_before_it_had_a_job_is_ended(
         await start_turn(owner_id, request(SLOW, "t1"))
 
     monkeypatch.undo()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         live = Job.objects.filter(owner_id=owner_id).live()
         while await db(live.exists):  # noqa: ASYNC110 - no event tells of a row
             await asyncio.sleep(0.01)

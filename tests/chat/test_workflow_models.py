@@ -215,7 +215,7 @@ async def running_job():
 
 
 async def job_with(status):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             job = await db(Job.objects.filter(status=status).first)
             if job is not None:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.end_to_end.brokers import count_consumers
-from tests.end_to_end.processes import ProductProcess, free_port, wait_until
+from tests.end_to_end.processes import ProductProcess, wait_until
 from tests.services import isolation
 from tests.services.available import service_url
+from tests.services.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE")

@@ -6,7 +6,7 @@ import json
 import os
 import random
 import zipfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 
@@ -15,6 +15,7 @@ from tests.end_to_end.client import ApiClient
 MIB = 1024**2
 FILES = int(os.environ.get("BUNDLE_MIB", "96")) // 16
 MOST_GROWTH = 50 * MIB
+QUIET_S = 30
 
 
 @asynccontextmanager
@@ -105,16 +106,27 @@ async def test_a_client_who_leaves_leaves_nothing_half_done(fresh_server, tmp_pa
                     )
             except TimeoutError:
                 pass
-        await asyncio.sleep(2)
 
-        workflows = (await client.get("/api/workflows/?limit=500")).json["workflows"]
-        imported = [each for each in workflows if each["name"] == "B"]
-        uris = [
-            node["data"]["value"]["uri"]
-            for each in imported
-            for node in each["graph"]["nodes"]
-        ]
-        folder = fresh_server.backend.folder / "assets" / "assets"
-        files = {path.name for path in folder.rglob("*") if path.is_file()}
+        # What is under way ends, or is taken back, though nobody waits for it.
+        before, kept = None, await named_and_there(client, fresh_server)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(QUIET_S):
+                while kept != before or kept[0] != kept[1]:
+                    await asyncio.sleep(1)
+                    before, kept = kept, await named_and_there(client, fresh_server)
 
-    assert {uri.removeprefix("asset://") for uri in uris} == files
+    assert kept[0] == kept[1]
+
+
+async def named_and_there(client, server):
+    """The files that imported workflows name, and those that there are."""
+    workflows = (await client.get("/api/workflows/?limit=500")).json["workflows"]
+    imported = [each for each in workflows if each["name"] == "B"]
+    uris = [
+        node["data"]["value"]["uri"]
+        for each in imported
+        for node in each["graph"]["nodes"]
+    ]
+    folder = server.backend.folder / "assets" / "assets"
+    files = {path.name for path in folder.rglob("*") if path.is_file()}
+    return {uri.removeprefix("asset://") for uri in uris}, files

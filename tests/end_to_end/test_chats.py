@@ -14,6 +14,8 @@ pytestmark = pytest.mark.timeout(120)
 
 ANSWER = "0123456789" * 30
 SCRIPT = json.dumps({"text": ANSWER, "delay_s": 0.02})
+# For who breaks in: whatever the machine does, it is not over by then.
+LONG = json.dumps({"text": ANSWER, "delay_s": 0.2})
 
 
 class Chat:
@@ -85,7 +87,7 @@ async def test_w10_a_turn_is_its_chunks_one_done_and_the_message(api, path, is_b
 async def test_w11_a_second_message_ends_the_first_turn_and_both_are_stored(api):
     async with open_chat(api) as connection:
         chat = Chat(connection)
-        await chat.say(SCRIPT, "fake/scripted")
+        await chat.say(LONG, "fake/scripted")
         first = await chat.until("chunk")
         await chat.say("bye")
         first += await chat.until("message")
@@ -97,13 +99,13 @@ async def test_w11_a_second_message_ends_the_first_turn_and_both_are_stored(api)
     assert (first[-1]["content"], second[-1]["content"]) == (half, "bye")
     path = f"/api/messages?thread_id={second[-1]['thread_id']}"
     stored = (await api.get(path)).json["messages"]
-    assert [m["content"] for m in stored] == [SCRIPT, half, "bye", "bye"]
+    assert [m["content"] for m in stored] == [LONG, half, "bye", "bye"]
 
 
 async def test_a_stopped_turn_keeps_what_came(api):
     async with open_chat(api) as connection:
         chat = Chat(connection)
-        await chat.say(SCRIPT, "fake/scripted")
+        await chat.say(LONG, "fake/scripted")
         frames = await chat.until("chunk")
         await connection.send_json({"type": "stop"})
         frames += await chat.until("generation_stopped")
@@ -170,7 +172,7 @@ async def test_a_killed_server_loses_nothing_that_a_client_has_seen(fresh_server
     async with ApiClient(fresh_server.base_url) as api:
         async with open_chat(api) as connection:
             chat = Chat(connection)
-            await chat.say(SCRIPT, "fake/scripted")
+            await chat.say(LONG, "fake/scripted")
             frames = [frame for _ in range(5) for frame in await chat.until("chunk")]
             fresh_server.kill9()
         fresh_server.start()

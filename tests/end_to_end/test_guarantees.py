@@ -304,7 +304,7 @@ async def test_j12_a_job_cancelled_before_its_start_never_starts(new_server, tmp
 
         over_rest = await api.post(f"/api/jobs/{waiting[0]}/cancel")
         over_ws = await socket.command("cancel_job", job_id=waiting[1])
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             await socket.until_end(*waiting)
         holding.with_suffix(".gate").touch()
         await socket.until_end(holder)

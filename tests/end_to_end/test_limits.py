@@ -174,14 +174,14 @@ async def test_a11_a_user_has_so_many_sockets_and_no_more(client):
     open_ones = [await talker.session.ws_connect(url) for _ in range(SOCKETS)]
 
     async with talker.session.ws_connect(url) as one_more:
-        closed = await one_more.receive(timeout=10)
+        closed = await one_more.receive(timeout=30)
     assert (closed.type, closed.data) == (aiohttp.WSMsgType.CLOSE, 1013)
     assert closed.extra == "Too many connections"
     async with other.socket() as socket:
         assert (await socket.command("ping"))["type"] == "pong"
 
     await open_ones.pop().close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not await opens(talker):  # noqa: ASYNC110 - the server hears of it soon
             await asyncio.sleep(0.02)
     for socket in open_ones:
@@ -221,7 +221,7 @@ async def test_a11_a_socket_that_keeps_to_its_rate_stays_open(client):
 
 # ---
 
-GUESSES = 20
+GUESSES, PASSWORDS = 20, 4
 MISSED = (1008, "Invalid authentication")
 
 
@@ -274,7 +274,10 @@ async def test_a08_after_20_wrong_tokens_an_address_waits_and_no_other(client, s
 
 async def test_a08_guessed_passwords_of_the_admin_pages_count_too(client):
     guesser = await client(address="127.0.0.30")
-    for _ in range(GUESSES):
+    # Passwords are slow to check: tokens for most of them, or the minute is over.
+    for guess in range(GUESSES - PASSWORDS):
+        assert await socket_answer(guesser, f"wrong{guess}") == MISSED
+    for _ in range(PASSWORDS):
         assert (await try_password(guesser, "wrong")).status == 200
 
     refused = await try_password(guesser, "wrong")

@@ -19,10 +19,11 @@ from tests.end_to_end.checker import TERMINAL, check_stream
 from tests.end_to_end.client import ApiClient
 from tests.end_to_end.conftest import TEST_NODES
 from tests.end_to_end.graphs import edge, node, output
-from tests.end_to_end.processes import ProductProcess, free_port, wait_until
+from tests.end_to_end.processes import ProductProcess, wait_until
 from tests.end_to_end.server import Backend, ServerProcess
 from tests.end_to_end.socket_client import SocketClosed
 from tests.services import probes
+from tests.services.ports import free_port
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.scale_out]
 

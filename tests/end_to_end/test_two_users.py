@@ -49,6 +49,9 @@ LISTS = (
     "/api/tokens/",
 )
 CLOSED_IN_S = 60.0
+TIMED_S = 5
+# For so long events may come after the end of a token, on a machine that is busy.
+STILL_TOLD_S = {"api": 10.0, "timed": 10.0, "command": 30.0}
 
 
 @dataclass
@@ -266,7 +269,9 @@ TICKING = {
 }
 
 
-async def watch_socket(url: str, job_id: str, token: str) -> tuple[int | None, float]:
+async def watch_socket(
+    url: str, job_id: str, token: str, begun: asyncio.Event
+) -> tuple[int | None, float]:
     """Follow the job until the socket closes: its code, and the last event's time."""
     last = time.monotonic()
     async with ApiClient(url, token=token) as client, client.socket() as socket:
@@ -274,12 +279,15 @@ async def watch_socket(url: str, job_id: str, token: str) -> tuple[int | None, f
         try:
             while True:
                 if "job_seq" in await socket.receive():
+                    begun.set()
                     last = time.monotonic()
         except SocketClosed as closed:
             return closed.code, last
 
 
-async def watch_stream(url: str, job_id: str, token: str) -> tuple[bool, float]:
+async def watch_stream(
+    url: str, job_id: str, token: str, begun: asyncio.Event
+) -> tuple[bool, float]:
     """The same over SSE; whether it ended before the job did."""
     last = time.monotonic()
     async with ApiClient(url, token=token) as client:
@@ -287,6 +295,7 @@ async def watch_stream(url: str, job_id: str, token: str) -> tuple[bool, float]:
         async with client.stream(path, method="GET") as stream:
             assert stream.status == 200
             async for _ in stream:
+                begun.set()
                 last = time.monotonic()
             return not stream.checker.is_over, last
 
@@ -296,46 +305,44 @@ async def test_z07_a_connection_ends_with_its_token(pair):
     url = pair.server.base_url
     async with pair.client("alice") as alice, alice.socket() as starter:
         job_id = await starter.run_job(graph=TICKING)
-        soon = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
-        texts, ids, prefixes = {}, {}, {}
-        ways = {"timed": soon, "api": None}
-        if pair.stub is None:  # once is enough: it takes a while
-            ways["command"] = None
-        for name, end in ways.items():
-            body = {"name": name, "scopes": ["read"], "expires_at": end}
+        # "command" in one of the two: it takes a while. "timed" last: its time runs.
+        ways = ["api", "timed"] if pair.stub else ["command", "api", "timed"]
+        ids, watching, begun, ended, texts = {}, {}, [], {}, {}
+        for name in ways:
+            body = {"name": name, "scopes": ["read"]}
+            if name == "timed":
+                ended[name] = time.monotonic() + TIMED_S
+                end = datetime.now(UTC) + timedelta(seconds=TIMED_S)
+                body["expires_at"] = end.isoformat()
             made = (await alice.post("/api/tokens/", body)).json
-            texts[name], ids[name] = made["token"], made["id"]
-            prefixes[name] = made["prefix"]
-        watching = {
-            name: asyncio.gather(
-                watch_socket(url, job_id, text), watch_stream(url, job_id, text)
+            texts[name] = made["token"]
+            ids[name] = made["prefix"] if name == "command" else made["id"]
+            both = asyncio.Event(), asyncio.Event()
+            begun += both
+            watching[name] = asyncio.gather(
+                watch_socket(url, job_id, made["token"], both[0]),
+                watch_stream(url, job_id, made["token"], both[1]),
             )
-            for name, text in texts.items()
-        }
-        await asyncio.sleep(1.0)
+        async with asyncio.timeout(TIMED_S):
+            await asyncio.gather(*(event.wait() for event in begun))
         assert not any(task.done() for task in watching.values())
 
-        ended = {"timed": time.monotonic() + 2.0}
-        assert (
-            await alice.request("DELETE", f"/api/tokens/{ids['api']}")
-        ).status == 200
+        gone = await alice.request("DELETE", f"/api/tokens/{ids['api']}")
+        assert gone.status == 200
         ended["api"] = time.monotonic()
         if "command" in ways:
             revoked = await asyncio.to_thread(
-                pair.server.cli, "tokens", "revoke", prefixes["command"]
+                pair.server.cli, "tokens", "revoke", ids["command"]
             )
             assert revoked.code == 0, revoked.err
             ended["command"] = time.monotonic()
 
-        at_most_s = {"api": 2.0, "timed": 3.0, "command": 15.0}
-        for name in ended:
-            at_most = at_most_s[name]
-            async with asyncio.timeout(at_most + 5):
+        for name, at in ended.items():
+            async with asyncio.timeout(CLOSED_IN_S):
                 (code, last_event), (is_cut, last_line) = await watching[name]
             assert code == 1008, name
             assert is_cut, name
-            assert last_event - ended[name] < min(at_most, CLOSED_IN_S), name
-            assert last_line - ended[name] < min(at_most, CLOSED_IN_S), name
+            assert max(last_event, last_line) - at < STILL_TOLD_S[name], name
             async with ApiClient(url, token=texts[name]) as late:
                 assert (await late.get(f"/api/jobs/{job_id}")).status == 401
         assert (await alice.job(job_id))["status"] == "running"
@@ -346,12 +353,12 @@ async def test_z07_a_connection_ends_with_its_token(pair):
 async def test_z07_a_jwt_that_expires_closes_its_socket(pair):
     if pair.stub is None:
         return  # its tokens are rows
-    token = pair.stub.token(ALICE, exp=int(time.time()) - 8)  # 2 s of leeway are left
+    token = pair.stub.token(ALICE, exp=int(time.time()) - 5)  # 5 s of leeway are left
     async with ApiClient(pair.server.base_url, token=token) as client:
         async with client.socket() as socket:
             await socket.command("ping")
             with pytest.raises(SocketClosed) as closed:
-                await socket.receive(timeout_s=10)
+                await socket.receive(timeout_s=30)
         assert closed.value.code == 1008
         assert (await client.get("/api/jobs/")).status == 401
 

@@ -57,6 +57,16 @@ def busy(seconds: float) -> float:
     return seconds
 
 
+def be_held(here: str, go: str) -> None:
+    """Say that this call has begun, and block until there is the file ``go``."""
+    Path(here).touch()
+    end = time.monotonic() + 30
+    while not Path(go).exists():
+        if time.monotonic() > end:
+            raise TimeoutError("nobody said go")
+        time.sleep(0.005)
+
+
 def beat(path: str) -> None:
     """Write for ever: a file that grows while this process lives."""
     while True:

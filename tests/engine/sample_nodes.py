@@ -551,6 +551,19 @@ class Blocking(Node):
         return {"output": await context.run_blocking(busy, self.seconds)}
 
 
+@registry.register("test.Held")
+class Held(Node):
+    """Calls a function that blocks until there is a file."""
+
+    here: str = ""
+    go: str = ""
+
+    async def process(self, context: NodeContext) -> Any:
+        from tests.engine.blocking_functions import be_held
+
+        await context.run_blocking(be_held, self.here, self.go)
+
+
 @registry.register("test.Quiet")
 class Quiet(Node):
     """Its result is known to the client already."""

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from nodetool_site.handler import Handler
 from tests.nodetool_site.asgi_client import scope_of
 
-PATIENCE_S = 10
+PATIENCE_S = 30
 LINE_END = re.compile(r"\r\n|\n|\r")
 
 

@@ -41,7 +41,7 @@ class Follower:
 
     async def until(self, **wanted):
         """The next event with these members."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 for event in self.seen:
                     if wanted.items() <= event.items():

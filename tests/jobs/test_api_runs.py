@@ -27,7 +27,7 @@ async def run(user, graph, params=None, *, path=API, **fields):
 
 async def until_status(job_id: str, *statuses: str) -> None:
     """Return when the job's row says so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         rows = Job.objects.filter(pk=job_id, status__in=statuses)
         while True:
             if await db(rows.exists):
@@ -37,7 +37,7 @@ async def until_status(job_id: str, *statuses: str) -> None:
 
 async def until_running_slowly(user, job_id: str) -> None:
     """Return when the first output of ``graphs.slow`` is stored."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             answer = await user.get(f"/api/jobs/{job_id}/events")
             if b"node_progress" in answer.body:

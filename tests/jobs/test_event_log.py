@@ -141,7 +141,7 @@ async def test_j05_the_first_terminal_state_wins_and_the_holder_is_fenced(new_jo
     assert (events[2]["node_id"], events[2]["error"]) == ("n", "Cancelled")
     assert events[3]["status"] == "cancelled"
     assert (await Job.objects.aget(pk=new_job.id)).status == Status.CANCELLED
-    await asyncio.wait_for(fenced.wait(), 2)
+    await asyncio.wait_for(fenced.wait(), 20)
     assert not await settlement.end_job(Ending(new_job.id, Status.FAILED, error="x"))
 
 

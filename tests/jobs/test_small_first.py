@@ -1,6 +1,7 @@
 """What is small is stored before what is large, and no job's order is changed."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -65,19 +66,20 @@ async def test_a_request_overtakes_the_events_of_a_stream(new_job, monkeypatch):
         committed(deliveries)
 
     monkeypatch.setattr(log, "committed", note)
-    gate = asyncio.Event()
-    held = asyncio.get_running_loop()
-    blocker = writer.request(
-        lambda _: asyncio.run_coroutine_threadsafe(gate.wait(), held).result(20)
-    )
-    blocked = asyncio.ensure_future(blocker)
-    await asyncio.sleep(0.05)
+    begun, gate = threading.Event(), threading.Event()
+
+    def block(_) -> None:
+        begun.set()
+        gate.wait(20)
+
+    blocked = asyncio.create_task(writer.request(block))
+    assert await asyncio.to_thread(begun.wait, 20)
     for number in range(LARGE):
         log.emit(LogUpdate(content=str(number)))
-    request = asyncio.ensure_future(
+    request = asyncio.create_task(
         writer.request(lambda _: None, lambda *_: order.append("request"))
     )
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)  # now it waits as well
     gate.set()
     await asyncio.gather(blocked, request, log.stored())
 

@@ -38,7 +38,7 @@ async def ask(command, data=None, *, user="alice", request_id="r1"):
     frame = {"command": command, "data": data, "request_id": request_id}
     try:
         await session.on_frame(json.dumps(frame))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             reply = await sent.get()
     finally:
         session.close()

@@ -77,7 +77,7 @@ async def test_without_a_parameter_the_default_is_sent_r27():
 async def test_a_document_file_gives_document_and_path_and_both_end(path, uri):
     case = Case(node_type="nodetool.input.DocumentFileInput", data={"value": path})
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         outcome = await run_case(case)
 
     assert outcome.outputs["path"] == [path]

@@ -146,7 +146,7 @@ async def test_r52_cancelling_the_outer_run_cancels_the_inner_one():
     task = asyncio.create_task(
         run_node(TYPE, {"workflow_id": "w1"}, recorder=recorder, workflows=stored)
     )
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await recorder.has_begun.wait()
 
     task.cancel()

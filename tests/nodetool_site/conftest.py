@@ -8,8 +8,9 @@ import urllib.request
 
 import pytest
 
-from tests.end_to_end.processes import ProductProcess, free_port, wait_until
+from tests.end_to_end.processes import ProductProcess, wait_until
 from tests.end_to_end.server import ROOT
+from tests.services.ports import free_port
 
 LISTENING = "NodeTool server listening on"
 APPLICATION = "tests.nodetool_site.tiny_app"

@@ -9,10 +9,10 @@ from django.core.management.base import CommandError, CommandParser
 from nodetool_site import served_workflows
 from nodetool_site.chat_server_options import add_options, apply_options
 from storage.models import User
-from tests.end_to_end.processes import free_port
 from tests.nodes_for_tests.reaches import RunsCode
 from tests.nodetool_site.conftest import LISTENING
 from tests.nodetool_site.test_serve import ANYWHERE, PRODUCTION
+from tests.services.ports import free_port
 from workflows.api.serializers import read_request
 from workflows.models import Workflow
 from workflows.services import save_workflow

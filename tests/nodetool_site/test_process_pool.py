@@ -21,31 +21,20 @@ async def pool():
     await asyncio.to_thread(pool.close)
 
 
-async def test_r02_blocking_calls_overlap_and_leave_the_loop_free(pool):
-    await asyncio.gather(pool.run(functions.pid), pool.run(functions.pid))
-    recording = Recording(
-        graph(
-            {"a": ("Blocking", {"seconds": 0.4}), "b": ("Blocking", {"seconds": 0.4})}
-        ),
-        blocking=pool,
-    )
-    started = time.monotonic()
-    late = 0.0
+async def test_r02_blocking_calls_overlap_and_leave_the_loop_free(pool, tmp_path):
+    """Both block until this loop, which sees both, lets them go."""
+    go, places = tmp_path / "go", [tmp_path / "a", tmp_path / "b"]
+    nodes = {p.name: ("Held", {"here": str(p), "go": str(go)}) for p in places}
+    recording = Recording(graph(nodes), blocking=pool)
 
-    async def beat() -> None:
-        nonlocal late
-        while True:
-            before = time.monotonic()
+    execution = asyncio.create_task(recording.execute())
+    async with asyncio.timeout(20):
+        while not all(place.exists() for place in places):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-            late = max(late, time.monotonic() - before - 0.01)
-
-    heart = asyncio.create_task(beat())
-    await recording.execute()
-    heart.cancel()
+    go.touch()
+    await execution
 
     assert recording.error is None
-    assert time.monotonic() - started < 0.75
-    assert late < 0.2
 
 
 async def test_r38_cancelling_a_node_kills_its_process_alone(pool, tmp_path):
@@ -185,7 +174,7 @@ async def test_a_cancelled_run_reports_the_node_that_was_blocking(pool):
     with pytest.raises(asyncio.CancelledError):
         await execution
 
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
     assert [u.error for u in recording.of(NodeUpdate, status="error")] == ["Cancelled"]
 
 

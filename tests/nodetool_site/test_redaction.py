@@ -282,20 +282,20 @@ def test_a_long_text_without_a_secret_is_passed_in_little_time():
     text = "The quick brown fox jumps over the lazy dog. " * 100_000
     known = knowing(VALUE, "another-value-0123456789")
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     shown = known.mask(text)
 
     assert shown == text
-    assert time.perf_counter() - begun < 1.0  # 4.5 MB; measured 0.03
+    assert time.process_time() - begun < 1.0  # 4.5 MB; measured 0.03
 
 
 def test_a_text_full_of_pieces_of_a_secret_costs_little_more():
     known = knowing("abcdefghijklmnopqrstuvwxyz")
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     known.mask("abcd " * 100_000)
 
-    assert time.perf_counter() - begun < 2.0
+    assert time.process_time() - begun < 2.0
 
 
 @pytest.mark.parametrize(
@@ -309,10 +309,10 @@ def test_a_text_full_of_pieces_of_a_secret_costs_little_more():
 def test_a_line_that_is_made_to_hurt_takes_no_longer(unit):
     line = unit * (60_000 // len(unit)) + " key"
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     redact_shapes(line)
 
-    assert time.perf_counter() - begun < 2.0  # measured: 0.1 at most
+    assert time.process_time() - begun < 2.0  # measured: 0.1 at most
 
 
 # --- The log

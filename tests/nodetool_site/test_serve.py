@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from nodetool_site import reload
-from tests.end_to_end.processes import free_port
+from tests.end_to_end.processes import wait_until
+from tests.services.ports import free_port
 
 ANYWHERE = ".".join("0000")
 LISTENING = re.compile(
@@ -328,7 +329,7 @@ def test_signal_ends_it_with_0_and_frees_the_port(nodetool, number):
 
     server.signal(number)
 
-    assert server.wait(10) == 0
+    assert server.wait(30) == 0
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         again.bind(("127.0.0.1", int(server.port)))
@@ -340,7 +341,7 @@ def test_reload_serves_and_ends_with_0(nodetool):
 
     server.signal(signal.SIGTERM)
 
-    assert server.wait(15) == 0
+    assert server.wait(30) == 0
     assert not child.is_running()
 
 
@@ -348,8 +349,8 @@ def test_reload_starts_again_when_a_source_changes(tmp_path, monkeypatch):
     source, log = tmp_path / "source.py", tmp_path / "log"
     source.write_text("1")
     program = (
-        f"open({str(log)!r}, 'a').write('started ')\n"
         "import sys, time\n"
+        f"with open({str(log)!r}, 'a') as log: log.write('started ')\n"
         f"sys.exit(3) if open({str(log)!r}).read().count('started') > 1 else 0\n"
         "time.sleep(30)\n"
     )
@@ -357,9 +358,15 @@ def test_reload_starts_again_when_a_source_changes(tmp_path, monkeypatch):
         reload, "_sources", lambda: [(source, source.stat().st_mtime_ns)]
     )
     monkeypatch.setattr(reload, "INTERVAL_S", 0.05)
-    threading.Timer(0.5, source.write_text, ["2"]).start()
 
+    def change_it_once_it_runs() -> None:
+        wait_until(log.exists, what="the program")
+        source.write_text("2")
+
+    changing = threading.Thread(target=change_it_once_it_runs)
+    changing.start()
     code = reload.run_with_reload([sys.executable, "-c", program])
+    changing.join()
 
     assert code == 3
     assert log.read_text() == "started started "

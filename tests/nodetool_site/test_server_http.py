@@ -11,6 +11,7 @@ import websockets
 from websockets.exceptions import ConnectionClosed
 
 from tests.end_to_end.processes import wait_until
+from tests.nodetool_site.conftest import TinyServer
 from tests.nodetool_site.test_server_sockets import FLOOD, MIB, settled, until_seen
 
 
@@ -61,7 +62,7 @@ async def test_stream_reader_that_takes_nothing_is_cut_off(new_tiny):
 
 
 def _read_slowly_until_reset(raw) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         raw.sendall(b"\r\n")
         time.sleep(0.1)
@@ -148,7 +149,7 @@ async def test_client_that_hangs_up_is_noticed(tiny):
         raw.sendall(get("/wait"))
         await until_seen(tiny, "waiting")
 
-    await until_seen(tiny, "hung up", timeout_s=2)
+    await until_seen(tiny, "hung up")
 
 
 def test_requests_on_one_connection_are_answered_in_order(tiny):
@@ -204,13 +205,21 @@ LORIS = {
 }
 
 
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory):
+    """A server that waits half a second for the rest of a request."""
+    server = TinyServer(tmp_path_factory.mktemp("tiny"), "--head-timeout-s", "0.5")
+    server.start()
+    yield server
+    server.kill9()
+
+
 @pytest.mark.parametrize("part", LORIS)
-def test_h04_a_request_that_trickles_in_gets_408(new_tiny, part):
+def test_h04_a_request_that_trickles_in_gets_408(impatient, part):
     """A slow loris: it never stops sending, and never ends."""
-    server = new_tiny("--head-timeout-s", "0.5")
-    with connect(server) as raw:
+    with connect(impatient) as raw:
         raw.sendall(LORIS[part])
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         answer = b""
         raw.settimeout(0.1)
         while not answer and time.monotonic() < deadline:
@@ -224,12 +233,10 @@ def test_h04_a_request_that_trickles_in_gets_408(new_tiny, part):
     assert b'"retryable":' in answer
 
 
-def test_h04_a_body_that_is_shorter_than_it_says_gets_408(new_tiny):
-    server = new_tiny("--head-timeout-s", "0.5")
+def test_h04_a_body_that_is_shorter_than_it_says_gets_408(impatient):
+    half = b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf"
 
-    answer = ask(
-        server, b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf"
-    )
+    answer = ask(impatient, half)
 
     assert answer.startswith(b"HTTP/1.1 408 ")
 
@@ -253,7 +260,7 @@ async def test_sigterm_closes_sockets_with_1012_and_lets_requests_finish(new_tin
         assert await answer.text() == "slept"
 
     assert closed.value.rcvd.code == 1012
-    assert server.wait(timeout_s=5) == 0
+    assert server.wait(timeout_s=20) == 0
 
 
 def test_second_signal_ends_at_once(new_tiny):
@@ -266,7 +273,7 @@ def test_second_signal_ends_at_once(new_tiny):
 
         server.signal(signal.SIGTERM)
 
-        assert server.wait(timeout_s=3) == 0
+        assert server.wait(timeout_s=20) == 0
 
 
 def _listens(server) -> bool:
@@ -284,4 +291,4 @@ def test_idle_server_ends_at_once(new_tiny):
 
         assert server.terminate() == 0
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 15  # who has requests gets 25 s

@@ -39,13 +39,13 @@ async def seen(server) -> list[str]:
         return (await answer.text()).split("\n")
 
 
-async def until_seen(server, line: str, timeout_s: float = 10) -> None:
+async def until_seen(server, line: str, timeout_s: float = 30) -> None:
     deadline = time.monotonic() + timeout_s
     while line not in await seen(server):
         assert time.monotonic() < deadline, f"not seen: {line}"
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
     await asyncio.to_thread(
         wait_until, condition, what="the condition", timeout_s=timeout_s
     )
@@ -102,7 +102,7 @@ async def test_application_that_ends_closes_with_1011_at_once(tiny, path):
     code, _ = await close_of(f"{tiny.ws_url}/{path}")
 
     assert code == 1011
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
 
 
 async def test_application_that_fails_before_accepting_refuses_with_500(tiny):
@@ -154,7 +154,7 @@ async def test_frame_at_the_limit_is_taken_in_good_time(tiny):
         began = time.monotonic()
         assert len(await socket.recv()) == 16 * MIB
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 async def test_text_that_is_not_utf8_closes_with_1007(tiny):

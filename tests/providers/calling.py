@@ -8,7 +8,8 @@ from workflows.providers.messages import ChatRequest, Chunk, Message, TextPart
 from workflows.providers.registry import PROVIDERS, make_provider
 
 KEY = "sk-canary-Zq8xVbT4mWc7Ls2Rd9Yk"
-IDLE_S = 0.5
+IDLE_S = 30.0  # nobody is to be taken for silent who is only slow
+SILENT_S = 0.5
 
 
 def said(role: str, *texts: str, **members: Any) -> Message:

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from tests.providers.calling import KEY, provider
+from tests.providers.calling import IDLE_S, KEY, SILENT_S, provider
 from tests.providers.vendor import document, endless, silence, stream, vendor, whole
 from workflows.providers import embeddings, registry
 from workflows.providers.base import ProviderError
@@ -51,10 +51,10 @@ async def embed(name, request, *answers):
     return found, served.requests
 
 
-async def failure(name, *answers, request=None):
+async def failure(name, *answers, request=None, idle_s=IDLE_S):
     async with vendor(*answers) as served:
         with pytest.raises(ProviderError) as caught:
-            await provider(name, served.url).embed(request or texts())
+            await provider(name, served.url, idle_s=idle_s).embed(request or texts())
     return caught.value
 
 
@@ -286,7 +286,7 @@ async def test_a_length_that_a_server_does_not_heed_is_named():
 
 @pytest.mark.parametrize("name", WIRES)
 async def test_f12_a_silent_server_is_a_timeout(name):
-    error = await failure(name, silence)
+    error = await failure(name, silence, idle_s=SILENT_S)
 
     assert (error.status, error.code) == (504, "timeout")
 

@@ -21,6 +21,7 @@ from tests.providers.vendor import (
     vendor,
     whole,
 )
+from tests.services.ports import free_port
 from workflows.providers.base import ProviderError
 from workflows.providers.http_client import Endpoint, HttpClient
 
@@ -228,9 +229,7 @@ async def test_f12_a_limit_in_the_body_counts_too():
 
 
 async def test_f12_nobody_at_the_address_is_unavailable():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
 
     remote, local = await failure("openai", url=url), await failure("ollama", url=url)
 

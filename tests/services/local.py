@@ -5,12 +5,13 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+
+from tests.services.ports import free_port
 
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 20
@@ -59,12 +60,6 @@ class LocalService:
             subprocess.run(
                 self.clean_up, capture_output=True, check=False, timeout=STOP_TIMEOUT_S
             )
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def start_postgres(folder: Path, answers: Callable[[str], bool]) -> LocalService | None:

@@ -16,18 +16,13 @@ from storage.errors import StorageUnavailable
 from storage.files import open_file
 from storage.models import Asset
 from storage.services import store_asset
+from tests.services.ports import free_port
 from tests.storage.conftest import upload
 from tests.storage.test_services import drafts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

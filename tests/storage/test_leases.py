@@ -55,7 +55,7 @@ async def test_z07_the_end_that_a_token_names_is_kept_to_the_moment(ended):
     lease = leases.open(identity, ended.set)
 
     assert not lease.is_over
-    assert await within(ended, 2)
+    assert await within(ended, 20)
     assert lease.is_over
     assert time.time() >= end
 
@@ -73,7 +73,7 @@ async def test_z07_a_revocation_here_counts_at_once(alice, ended, how):
         alice.is_active = False
         await db(alice.save)
 
-    assert await within(ended, 2)
+    assert await within(ended, 20)
     assert lease.is_over
 
 
@@ -87,7 +87,7 @@ async def test_z07_a_revocation_elsewhere_counts_with_the_next_look(
     # As another process does it: no signal comes here.
     await db(alice.api_tokens.all()._raw_delete, "default")
 
-    assert await within(ended, 2)
+    assert await within(ended, 20)
 
 
 async def test_z07_the_looks_come_often_enough():
@@ -102,7 +102,7 @@ async def test_z07_others_connections_stay(alice, bob, ended):
 
     await db(alice.api_tokens.filter(sha256=mine.credential.sha256).delete)
 
-    assert await within(ended, 2)
+    assert await within(ended, 20)
     assert not other.is_over
     assert not second.is_over
     leases.close(other)
@@ -123,7 +123,7 @@ async def test_z07_all_connections_of_a_token_end(alice, ended):
         leases.open(identity, note)
     await db(alice.api_tokens.all().delete)
 
-    assert await within(ended, 2)
+    assert await within(ended, 20)
 
 
 async def test_z07_a_look_costs_by_credentials_not_by_connections(
@@ -160,12 +160,12 @@ async def test_z07_a_database_that_is_away_ends_nothing(alice, ended, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(module, "db", fail)
         lease = leases.open(identity, ended.set)
-        assert await within(away, 2)
+        assert await within(away, 20)
         await asyncio.sleep(0.1)
         assert not lease.is_over
     await db(alice.api_tokens.all()._raw_delete, "default")
 
-    assert await within(ended, 2)
+    assert await within(ended, 20)
 
 
 class Project:
@@ -198,7 +198,7 @@ async def test_z07_others_who_vouch_are_asked_now_and_then(alice, ended, monkeyp
     assert not ended.is_set()
     project.answer = False
 
-    assert await within(ended, 2)
+    assert await within(ended, 20)
 
 
 async def test_z07_a_jwt_of_an_inactive_user_ends(alice, ended, monkeypatch):
@@ -209,7 +209,7 @@ async def test_z07_a_jwt_of_an_inactive_user_ends(alice, ended, monkeypatch):
     alice.is_active = False
     await db(alice.save)
 
-    assert await within(ended, 2)
+    assert await within(ended, 20)
 
 
 async def test_z07_a_closed_connection_is_forgotten(alice):
