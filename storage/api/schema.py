@@ -41,7 +41,7 @@ TOKEN_REQUEST = object_of(
     {
         "scopes": array_of(SCOPE),
         "expires_at": optional(TIME),
-        "expires_in_days": optional(WHOLE),
+        "expires_in_days": optional({**WHOLE, "minimum": 1}),
     },
 )
 SECRET_FIELDS: Json = {
@@ -60,25 +60,6 @@ SETTING = object_of(
     }
 )
 MESSAGE = object_of({"message": TEXT})
-
-_SCOPES: Json = array_of({"type": "string", "enum": list(SCOPES)})
-API_TOKEN = object_of(
-    {
-        **dict.fromkeys(("id", "user_id", "name", "prefix", "created_at"), TEXT),
-        "scopes": _SCOPES,
-        "last_used_at": optional(TEXT),
-        "expires_at": optional(TEXT),
-    },
-    {"token": {**TEXT, "description": "The token itself, when it is made only."}},
-)
-TOKEN_REQUEST = object_of(
-    {"name": TEXT},
-    {
-        "scopes": _SCOPES,
-        "expires_at": optional({"type": "string", "format": "date-time"}),
-        "expires_in_days": optional({**WHOLE, "minimum": 1}),
-    },
-)
 
 describe_views(
     "storage.api",
