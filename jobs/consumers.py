@@ -333,25 +333,24 @@ class Session:
             if subscription.is_held:
                 continue
             reader = subscription.reader
-            page = await self._next_page(reader)
-            if page is not None:
-                has_written = True
-                await self._write_page(subscription, page)
-                await self._write_replies()
+            cursor = reader.cursor
+            try:
+                page = await reader.page()
+                if page is not None:
+                    has_written = True
+                    await self._write_page(subscription, page)
+                    await self._write_replies()
+            except DatabaseError as error:
+                # One that is away costs time alone.
+                logger.warning("a socket waits for the database: %s", error)
+                reader.go_back(cursor)
+                self._loop.call_later(OUTAGE_S, reader.look_again)
+                continue
             if reader.is_done:
                 if page is None:
                     await self._write_rest(subscription)
                 self.unfollow(job_id)
         return has_written
-
-    async def _next_page(self, reader: Reader) -> Page | None:
-        """The reader's next page; a database that is away costs time alone."""
-        try:
-            return await reader.page()
-        except DatabaseError as error:
-            logger.warning("a socket waits for the database: %s", error)
-            self._loop.call_later(OUTAGE_S, reader.look_again)
-            return None
 
     async def _write_rest(self, subscription: Subscription) -> None:
         """The end of a job whose stored end retention has taken."""
@@ -427,16 +426,25 @@ class CommandConsumer(AsyncConsumer):  # type: ignore[misc] # Channels is untype
     session_class: type[Session] = Session
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
-        """Serve one socket until it closes."""
+        """Serve one socket until it closes, or cannot be written any more."""
         await receive()  # websocket.connect
         offered = scope.get("subprotocols") or [None]
         await send({"type": "websocket.accept", "subprotocol": offered[0]})
         process.listen()
         session = self.session_class(scope, send, self.table)
+        task = asyncio.current_task()
+        assert task is not None
         writing = asyncio.create_task(session.write())
+        writing.add_done_callback(stop := lambda _: task.cancel())
         try:
-            is_too_fast = await self._read(receive, session, writing)
+            is_too_fast = await self._read(receive, session)
+        except asyncio.CancelledError:
+            if writing.done():  # it never ends but by an error
+                task.uncancel()
+                writing.result()
+            raise
         finally:
+            writing.remove_done_callback(stop)
             session.close()
             writing.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
@@ -451,9 +459,7 @@ class CommandConsumer(AsyncConsumer):  # type: ignore[misc] # Channels is untype
                 }
             )
 
-    async def _read(
-        self, receive: Any, session: Session, writing: asyncio.Task[None]
-    ) -> bool:
+    async def _read(self, receive: Any, session: Session) -> bool:
         """Handle frames until the socket closes; True if there were too many."""
         rate = FrameRate()
         while True:
@@ -464,8 +470,6 @@ class CommandConsumer(AsyncConsumer):  # type: ignore[misc] # Channels is untype
                 return True
             frame = message.get("text")
             await session.on_frame(message.get("bytes") if frame is None else frame)
-            if writing.done():
-                writing.result()
 
 
 def _invalid(details: str, command: Any, data: Any) -> Message:

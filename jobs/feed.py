@@ -122,6 +122,11 @@ class Reader:
             self.is_done = page.is_final
         return page
 
+    def go_back(self, cursor: int) -> None:
+        """Give the page behind ``cursor`` once more: it could not be sent."""
+        self.cursor = cursor
+        self.is_done = False
+
     async def patient_page(self) -> Page | None:
         """``page``; a database that is away costs time alone."""
         while True:
