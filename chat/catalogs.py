@@ -32,12 +32,18 @@ KEPT = 1_000
 
 @dataclass(slots=True)
 class Catalog:
-    """The models of one provider. ``can_list``: it has lists, as far as is known."""
+    """The models of one provider, as it told them last.
+
+    ``can_list``: it has lists, as far as is known. ``has_failed``: it did not tell them
+    when it was asked last. ``is_absent``: nothing was there to be asked.
+    """
 
     models: list[ModelInfo] = field(default_factory=list)
     ids: frozenset[str] = frozenset()
     can_list: bool = True
     is_known: bool = False
+    has_failed: bool = False
+    is_absent: bool = False
     due_at: float = 0.0
     asked_at: float = 0.0
     asking: asyncio.Task[None] | None = None
@@ -58,8 +64,9 @@ class Catalogs:
     ) -> dict[str, Catalog]:
         """Return the lists of these providers, by provider id.
 
-        Those that are not there in time are left out. ``may_be_old``: a list that was
-        there once is good enough; it is asked for anew meanwhile.
+        Those that are not there in time are left out, and those of a provider that has
+        failed. ``may_be_old``: a list that was there once is good enough, whatever came
+        of asking again; it is asked for anew meanwhile.
         """
         found = {access.spec.id: self._asked(access) for access in accesses}
         waiting = [
@@ -71,12 +78,25 @@ class Catalogs:
             until = max(asked_at for _, asked_at in waiting) + PATIENCE_S
             left = max(0.0, until - time.monotonic())
             await asyncio.wait([task for task, _ in waiting], timeout=left)
-        return {name: catalog for name, catalog in found.items() if catalog.is_known}
+        return {
+            name: catalog
+            for name, catalog in found.items()
+            if catalog.is_known and (may_be_old or not catalog.has_failed)
+        }
 
     def has(self, access: Access, model: str) -> bool:
         """Tell whether this provider is known to offer a model, without waiting."""
         catalog = self._asked(access)
         return catalog.is_known and model in catalog.ids
+
+    def may_offer_more(self, access: Access) -> bool:
+        """Tell whether this provider may offer what none of its lists has named.
+
+        So it is where it has no list, and where it is there and has not told it yet.
+        """
+        catalog = self._asked(access)
+        is_waited_for = not (catalog.is_known or catalog.is_absent)
+        return is_waited_for or not catalog.can_list
 
     def known(self, access: Access) -> list[ModelInfo]:
         """Return what is known of a provider's models, without waiting for more."""
@@ -101,21 +121,22 @@ async def _ask(access: Access, catalog: Catalog) -> None:
     # Here, because most processes never speak to a provider.
     from workflows.providers.base import ProviderError
 
-    wait_s = RETRY_S
+    wait_s, has_failed, is_absent = RETRY_S, True, False
     try:
         catalog.take(await access.connect().models())
-        catalog.can_list, catalog.is_known = True, True
-        wait_s = FRESH_S
+        catalog.can_list = catalog.is_known = True
+        wait_s, has_failed = FRESH_S, False
     except ProviderError as error:
-        # Without such a route it cannot list; any other failure may pass.
-        catalog.can_list = error.status not in (400, 404)
-        catalog.is_known = not catalog.can_list
-        catalog.take([])
+        if error.status in (400, 404):  # it has no such route
+            catalog.take([])
+            catalog.can_list, catalog.is_known = False, True
+            has_failed = False
+        is_absent = error.status == 503 and error.vendor_status is None
         logger.info("models of %s: %s", access.spec.id, redact(error.message))
     except Exception:
-        catalog.is_known = False
         logger.exception("models of %s", access.spec.id)
     finally:
+        catalog.has_failed, catalog.is_absent = has_failed, is_absent
         catalog.due_at = time.monotonic() + wait_s
         catalog.asking = None
 

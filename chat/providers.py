@@ -114,16 +114,17 @@ async def find(owner_id: str, model: str, *, provider: str | None = None) -> Fou
 async def _search(owner_id: str, model: str) -> Found:
     """Return where an id leads that is not known to be the default provider's."""
     keys = await _keys(owner_id, _KEY_NAMES)
-    lists = await catalogs().get(_configured(keys), may_be_old=True)
+    accesses = _configured(keys)
+    lists = await catalogs().get(accesses, may_be_old=True)
     ids = {name: catalog.ids for name, catalog in lists.items()}
     target = registry.by_catalog(model, ids, first=settings.CHAT_PROVIDER)
     target = target or registry.by_form(model, is_on=is_on)
-    if target is None:
-        default = lists.get(settings.CHAT_PROVIDER)
-        if default is None or default.can_list:
-            raise ModelNotFound(model)
-        target = registry.Target(PROVIDERS[settings.CHAT_PROVIDER], model)
-    return Found(_access(target.spec, keys), target.model)
+    if target is not None:
+        return Found(_access(target.spec, keys), target.model)
+    default = next((a for a in accesses if a.spec.id == settings.CHAT_PROVIDER), None)
+    if default is None or not catalogs().may_offer_more(default):
+        raise ModelNotFound(model)
+    return Found(default, model)
 
 
 async def standings(owner_id: str) -> list[Standing]:

@@ -25,15 +25,15 @@ def listed(
     and offers the same id has theirs listed as ``provider/id``.
     """
     taken: set[str] = set()
-    found = [of_workflow(workflow) for workflow in workflows]
+    found = {each.model_id: of_workflow(each) for each in workflows}
     for provider, catalog in lists.items():
         for model in catalog.models:
             if model.kind != "language":
                 continue
             shown = model.id if model.id not in taken else f"{provider}/{model.id}"
-            found.append(_document(shown, model, provider))
+            found.setdefault(shown, _document(shown, model, provider))
         taken.update(catalog.ids)
-    return sorted(found, key=lambda model: (model.owned_by, model.id))
+    return sorted(found.values(), key=lambda model: (model.owned_by, model.id))
 
 
 def one(lists: dict[str, Catalog], model_id: str) -> Model:

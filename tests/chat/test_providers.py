@@ -12,7 +12,11 @@ from storage import vault
 from storage.models import User
 from tests.jobs.http_client import HttpUser
 from workflows.providers import registry
-from workflows.providers.base import ProviderError, ProviderUnavailable
+from workflows.providers.base import (
+    ProviderError,
+    ProviderUnavailable,
+    error_for_status,
+)
 from workflows.providers.kinds import kind_of
 from workflows.providers.messages import Chunk, ModelInfo
 
@@ -94,6 +98,34 @@ async def test_the_default_provider_gets_the_rest_only_if_it_cannot_list(vendors
     vendors.lists = {"ollama": ProviderError("no such route", status=404)}
 
     assert await lead("strange") == ("ollama", "strange")
+
+
+@pytest.mark.parametrize(
+    "silence",
+    [asyncio.Event(), ProviderError("broken"), error_for_status(503, "overloaded")],
+    ids=["slow", "broken", "overloaded"],
+)
+async def test_the_default_provider_gets_the_rest_until_it_has_told_its_list(
+    vendors, monkeypatch, silence
+):
+    monkeypatch.setattr(catalogs_module, "PATIENCE_S", 0.05)
+    vendors.lists = {"ollama": silence, "openai": ["gpt-4o"]}
+
+    assert await lead("strange") == ("ollama", "strange")
+    assert await lead("gpt-4o") == ("openai", "gpt-4o")
+
+
+async def test_what_a_provider_has_listed_leads_to_it_though_it_fails_later(vendors):
+    vendors.lists = {"openai": ["odd"], "ollama": []}
+    assert await lead("odd") == ("openai", "odd")
+    vendors.lists["openai"] = ProviderError("broken")
+    for catalog in providers.catalogs()._kept.values():
+        catalog.due_at = 0
+
+    listed = await HttpUser().get("/v1/models")
+
+    assert {model["owned_by"] for model in listed.json["data"]} <= {"fake"}
+    assert await lead("odd") == ("openai", "odd")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +241,7 @@ async def test_c04_a_key_in_a_vendors_words_is_not_passed_on(vendors, monkeypatc
 async def test_the_list_has_language_models_by_provider_and_id(vendors):
     vendors.lists = {
         "openai": ["gpt-4o", "both", "text-embedding-3", "whisper-1", "dall-e-3"],
-        "ollama": ["zephyr", "both"],
+        "ollama": ["zephyr", "both", "zephyr"],
     }
 
     answer = await HttpUser().get("/v1/models")
