@@ -25,6 +25,7 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix, set_urlconf
 
 from nodetool_site.lib.access_log import log_request, masked_target
+from nodetool_site.lib.answer_headers import add_headers, request_id_of
 from nodetool_site.lib.asgi_types import Receive, Scope, Send
 from nodetool_site.lib.bodies import BodyStream, body_limit, is_streamed
 from nodetool_site.lib.errors import BadRequest, PayloadTooLarge
@@ -67,7 +68,7 @@ class Handler(ASGIHandler):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, until its answer is out or its client is gone."""
         started = time.perf_counter()
-        request = None
+        request, request_id = None, ""
         disconnected: Callable[[], Awaitable[Any]] = receive
         try:
             if is_streamed(scope["method"], scope["path"]):
@@ -83,8 +84,14 @@ class Handler(ASGIHandler):
         except (BadRequest, PayloadTooLarge) as error:
             refusal = refusal_response(error, scope["path"])
             status = refusal.status_code
+            request_id = request_id_of(_header(scope, b"x-request-id"))
+            add_headers(
+                refusal, request_id=request_id, origin=_header(scope, b"origin")
+            )
+            _set_length(refusal)
             await self.send_response(refusal, send)
-        self._log(scope, request, status, time.perf_counter() - started)
+        request_id = getattr(request, "request_id", request_id)
+        self._log(scope, request, request_id, status, time.perf_counter() - started)
 
     async def get_response_async(self, request: Any) -> HttpResponseBase:
         """Return the answer. Django's own logs errors from another thread."""
@@ -176,7 +183,11 @@ class Handler(ASGIHandler):
 
     @staticmethod
     def _log(
-        scope: Scope, request: ASGIRequest | None, status: int, duration_s: float
+        scope: Scope,
+        request: ASGIRequest | None,
+        request_id: str,
+        status: int,
+        duration_s: float,
     ) -> None:
         identity = getattr(request, "identity", None)
         log_request(
@@ -185,8 +196,13 @@ class Handler(ASGIHandler):
             status,
             duration_s,
             user_id=getattr(identity, "user_id", ""),
-            request_id=getattr(request, "request_id", ""),
+            request_id=request_id,
         )
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    found = (value for key, value in scope["headers"] if key == name)
+    return next(found, b"").decode("latin-1")
 
 
 def _set_length(response: HttpResponseBase) -> None:

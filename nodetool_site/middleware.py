@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import uuid
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import Any, TypeAlias
@@ -25,6 +23,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from nodetool_site import auth
 from nodetool_site.admin_token import check_admin_token
 from nodetool_site.lib import origins, rate_limits, surfaces
+from nodetool_site.lib.answer_headers import add_headers, request_id_of
 from nodetool_site.lib.errors import (
     ApplicationError,
     BadRequest,
@@ -41,7 +40,6 @@ GetResponse: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 ADMIN_URLS = "nodetool_site.admin_urls"
 PLAIN = "identity"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class ApiMiddleware:
@@ -60,12 +58,17 @@ class ApiMiddleware:
 
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Serve one request."""
-        request.request_id = _request_id(request)  # type: ignore[attr-defined]
+        request_id = request_id_of(request.META.get("HTTP_X_REQUEST_ID", ""))
+        request.request_id = request_id  # type: ignore[attr-defined]
         try:
             response = await self._serve(request)
         except (ApplicationError, AuthenticationFailed) as error:
             response = refusal_response(error, request.path_info)
-        self._add_headers(request, response)
+        origin = request.META.get("HTTP_ORIGIN")
+        is_preflight = request.method == "OPTIONS"
+        add_headers(
+            response, request_id=request_id, origin=None if is_preflight else origin
+        )
         return response
 
     async def _serve(self, request: HttpRequest) -> HttpResponseBase:
@@ -92,17 +95,6 @@ class ApiMiddleware:
         check_admin_token(request)
         return await self.get_response(request)
 
-    @staticmethod
-    def _add_headers(request: HttpRequest, response: HttpResponseBase) -> None:
-        headers = response.headers
-        headers["x-request-id"] = request.request_id  # type: ignore[attr-defined]
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("Referrer-Policy", "no-referrer")
-        origin = request.META.get("HTTP_ORIGIN")
-        if origin and request.method != "OPTIONS":
-            for name, value in origins.cors_headers(origin).items():
-                headers.setdefault(name, value)
-
 
 def _left_out(path: str, status: int) -> ApplicationError:
     """Return the refusal of a path that this mode, or ``--disable-...``, leaves out.
@@ -114,11 +106,6 @@ def _left_out(path: str, status: int) -> ApplicationError:
     if surfaces.is_left_out(path) and surfaces.is_on("error_detail"):
         return NotFound(f"Not found: {settings.SERVER_MODE} mode leaves this out.")
     return NotFound()
-
-
-def _request_id(request: HttpRequest) -> str:
-    given = request.META.get("HTTP_X_REQUEST_ID", "")
-    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
 def _preflight(origin: str | None, headers: dict[str, Any]) -> HttpResponse:

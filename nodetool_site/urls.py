@@ -26,7 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     both("sign-in", views.sign_in),
     both("sign-out", views.sign_out),
     path("", include("jobs.page_urls")),
-    re_path(r"^.*$", views.not_found),
+    re_path("", views.not_found),  # whatever else there is, with line ends in it too
 ]
 
 handler500 = "nodetool_site.views.server_error"

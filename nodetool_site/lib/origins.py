@@ -13,7 +13,10 @@ BASE_HEADERS = (
     "Last-Event-ID",
     "X-Admin-Token",
 )
-EXPOSED_HEADERS = "Content-Range, X-Job-Id, x-request-id, Retry-After"
+EXPOSED_HEADERS = (
+    "Content-Range, X-Job-Id, X-Completion-Id, x-request-id, "
+    "Retry-After, x-should-retry"
+)
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 PREFLIGHT_MAX_AGE_S = 600
 

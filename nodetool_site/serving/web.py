@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from daphne.http_protocol import WebRequest
 from twisted.web import http
 
+from nodetool_site.lib.answer_headers import add_headers, request_id_of
 from nodetool_site.lib.bodies import body_limit, is_streamed
 from nodetool_site.lib.errors import (
     ApplicationError,
@@ -300,15 +301,23 @@ class Request(WebRequest):  # type: ignore[misc] # Daphne is untyped
     def _answer(self, error: ApplicationError) -> None:
         target: bytes = getattr(self.channel, "_path", None) or b""
         answer = refusal_response(error, target.split(b"?")[0].decode("latin-1"))
-        headers = [(b"Content-Type", b"application/json")]
+        request_id, origin = map(self._header, ("x-request-id", "origin"))
+        add_headers(answer, request_id=request_id_of(request_id), origin=origin)
         self.handle_reply(
             {
                 "type": "http.response.start",
                 "status": answer.status_code,
-                "headers": headers,
+                "headers": [
+                    (name.encode("latin-1"), value.encode("latin-1"))
+                    for name, value in answer.items()
+                ],
             }
         )
         self.handle_reply({"type": "http.response.body", "body": answer.content})
+
+    def _header(self, name: str) -> str:
+        found: list[str] = self.requestHeaders.getRawHeaders(name, [""])
+        return found[0]
 
     def refuse(self, error: ApplicationError) -> None:
         """Answer before the request is complete, and take no more of it."""

@@ -119,6 +119,7 @@ async def test_body_over_the_limit_gets_413(settings):
 
     assert answer.status == 413
     assert answer.json["code"] == "PAYLOAD_TOO_LARGE"
+    assert len(answer.headers["x-request-id"]) == 32
 
 
 async def test_wrong_method_gets_405_with_the_right_ones():

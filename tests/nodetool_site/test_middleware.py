@@ -138,6 +138,8 @@ async def test_answers_are_readable_by_any_page_and_never_with_credentials():
     exposed = answer.headers["access-control-expose-headers"].lower()
     for name in ("content-range", "x-job-id", "x-request-id", "retry-after"):
         assert name in exposed
+    for name in ("x-completion-id", "x-should-retry"):  # OpenAI's client, in a page
+        assert name in exposed
 
 
 async def test_error_answers_are_readable_too():

@@ -92,12 +92,16 @@ async def test_chunked_body_is_whole(tiny):
 
 
 def test_body_that_says_it_is_too_large_gets_413_before_it_is_sent(tiny):
-    head = f"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: {2**30}\r\n\r\n"
+    named = "X-Request-Id: mine-1\r\nOrigin: https://app.example\r\n"
+    length = f"Content-Length: {2**30}\r\n\r\n"
 
-    answer = ask(tiny, head.encode())
+    answer = ask(tiny, f"POST /size HTTP/1.1\r\nHost: x\r\n{named}{length}".encode())
 
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b'"code":"PAYLOAD_TOO_LARGE"' in answer
+    # A page can read it, and it has the name that its request was given.
+    assert b"\r\nx-request-id: mine-1\r\n" in answer
+    assert b"\r\nAccess-Control-Allow-Origin: *\r\n" in answer
 
 
 def test_client_that_goes_on_sending_still_sees_its_413(tiny):
