@@ -7,6 +7,9 @@ from typing import Any
 
 from chat.openai_api.errors import UNSUPPORTED, InvalidField
 
+MAX_WHOLE = 2**63 - 1
+"""The largest integer of a request, as of OpenAI's: more is no number to a model."""
+
 
 class Fields:
     """The members of a JSON object; ``null`` counts as absent.
@@ -46,7 +49,7 @@ class Fields:
         """Return an array."""
         return self._typed(name, list, "an array")  # type: ignore[no-any-return]
 
-    def whole(self, name: str, low: int | None, high: int | None = None) -> int | None:
+    def whole(self, name: str, low: int, high: int = MAX_WHOLE) -> int | None:
         """Return an integer within its limits."""
         value = self._members.get(name)
         if value is None:
@@ -106,10 +109,8 @@ class Fields:
             raise self.wrong(name, expected)
         return value
 
-    def _check_range(
-        self, name: str, value: float, low: float | None, high: float | None
-    ) -> None:
-        if low is not None and not value >= low:
+    def _check_range(self, name: str, value: float, low: float, high: float) -> None:
+        if not value >= low:
             raise self.refused(name, f"must be at least {low:g}")
-        if high is not None and not value <= high:
+        if not value <= high:
             raise self.refused(name, f"must be at most {high:g}")

@@ -276,6 +276,7 @@ def read_part(
         fields.required("text")
         return TextPart(fields.text("text") or "")
     if kind == "refusal" and role == "assistant":
+        fields.required("refusal")
         return TextPart(fields.text("refusal") or "")
     if role != "user" or kind not in readers:
         raise fields.refused(

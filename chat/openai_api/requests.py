@@ -9,7 +9,7 @@ from typing import Any, Literal
 from django.conf import settings
 
 from chat.openai_api.errors import UNSUPPORTED, InvalidField
-from chat.openai_api.fields import Fields
+from chat.openai_api.fields import MAX_WHOLE, Fields
 from chat.openai_api.messages import Draft, read_messages
 from workflows.providers.messages import (
     ChatRequest,
@@ -20,6 +20,7 @@ from workflows.providers.messages import (
 
 MAX_CHOICES = 8
 MAX_STOPS = 4
+MAX_STOP_CHARACTERS = 1_024  # each piece of an answer is compared with their beginnings
 MAX_TOP_LOGPROBS = 20
 MAX_TOOLS = 1_024
 _EXTRA_TEXTS = ("user", "safety_identifier", "service_tier", "prompt_cache_key")
@@ -69,7 +70,7 @@ def read_completion(body: dict[str, Any]) -> Completion:
         top_p=fields.number("top_p", 0, 1),
         max_tokens=_max_tokens(fields),
         stop=_stop(fields),
-        seed=fields.whole("seed", None),
+        seed=fields.whole("seed", -MAX_WHOLE),
         frequency_penalty=fields.number("frequency_penalty", -2, 2),
         presence_penalty=fields.number("presence_penalty", -2, 2),
         logit_bias=_logit_bias(fields),
@@ -125,6 +126,10 @@ def _stop(fields: Fields) -> tuple[str, ...]:
         raise fields.wrong("stop", "a string or an array of strings")
     if len(texts) > MAX_STOPS:
         raise fields.refused("stop", f"must have at most {MAX_STOPS} strings")
+    if any(len(text) > MAX_STOP_CHARACTERS for text in texts):
+        raise fields.refused(
+            "stop", f"must have at most {MAX_STOP_CHARACTERS:,} characters each"
+        )
     return tuple(text for text in texts if text)
 
 
