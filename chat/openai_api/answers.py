@@ -28,6 +28,7 @@ class _Answer:
     def __init__(self, index: int) -> None:
         self.index = index
         self.texts: list[str] = []
+        self.refusals: list[str] = []
         self.reasoning: list[str] = []
         self.calls: dict[int, _ToolCall] = {}
         self.logprobs: list[dict[str, object]] = []
@@ -35,7 +36,7 @@ class _Answer:
 
     def add(self, chunk: Chunk, text: str) -> int:
         """Add what a chunk says; return how much that is."""
-        self.texts.append(text)
+        (self.refusals if chunk.is_refusal else self.texts).append(text)
         self.reasoning.append(chunk.reasoning)
         if chunk.logprobs:
             self.logprobs.extend(chunk.logprobs)
@@ -48,9 +49,10 @@ class _Answer:
     def document(self) -> AnswerChoice:
         """Return the choice of the completion."""
         calls = [self.calls[index].document() for index in sorted(self.calls)]
-        text = "".join(self.texts)
+        text, refusal = "".join(self.texts), "".join(self.refusals)
         message = AnswerMessage(
-            content=None if calls and not text else text,
+            content=text if text or not (calls or refusal) else None,
+            refusal=refusal or None,
             reasoning_content="".join(self.reasoning) or UNSET,
             tool_calls=calls or UNSET,
         )
@@ -94,14 +96,16 @@ async def whole_answer(
     while left:
         for call, item in await generation.next():
             answer = answers[call.index]
+            if call.is_cut:
+                continue
             if isinstance(item, Exception):
                 raise item
-            if isinstance(item, Chunk) and not call.is_cut:
+            if isinstance(item, Chunk):
                 size += answer.add(item, call.take(item))
                 if call.is_cut:
                     generation.cut(call)
                     left -= _finish(answer, call)
-            elif item is None and not call.is_cut:
+            else:
                 left -= _finish(answer, call)
         if size > MAX_CHARACTERS:
             raise ProviderError("The answer of the provider is too long.")

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from chat.openai_api.generation import Generation, Item
 from nodetool_site.lib import sse
-from nodetool_site.lib.errors import Unauthorized, Unavailable
+from nodetool_site.lib.errors import ApplicationError, Unauthorized, Unavailable
 from nodetool_site.lib.lifecycle import stopping
 from storage.identity import Identity
 from storage.leases import leases
@@ -102,10 +102,11 @@ class EventStream:
     def _take(self, items: list[Item], pieces: list[bytes]) -> Exception | None:
         """Add the events for what has come; return the failure that ends the stream."""
         for call, item in items:
+            # What the provider fails with behind a stop string is nobody's loss.
+            if call.is_cut and not isinstance(item, ApplicationError):
+                continue
             if isinstance(item, Exception):
                 return item
-            if call.is_cut:
-                continue
             if item is None:
                 self._left -= 1
                 self._finish(pieces, call)

@@ -55,11 +55,12 @@ class EventWriter:
     def add(self, events: list[bytes], call: Call, chunk: Chunk) -> None:
         """Add the events of a call's next chunk."""
         text = call.take(chunk)
-        if call.index not in self._around_text:
-            self._begin(events, call)
-        if chunk.reasoning or chunk.tool_calls or (text and chunk.logprobs):
+        if not self._around_text:
+            self._begin(events)
+        if chunk.reasoning or chunk.tool_calls or chunk.logprobs or chunk.is_refusal:
             delta = Delta(
-                content=text or UNSET,
+                content=UNSET if chunk.is_refusal else text or UNSET,
+                refusal=text if chunk.is_refusal else UNSET,
                 reasoning_content=chunk.reasoning or UNSET,
                 tool_calls=[_call_piece(c) for c in chunk.tool_calls] or UNSET,
             )
@@ -67,20 +68,28 @@ class EventWriter:
         elif text:
             events.append(self._text_event(call, text))
 
-    def _begin(self, events: list[bytes], call: Call) -> None:
-        """Add a choice's first event, and prepare those that say text alone."""
-        events.append(self._event(call, Delta(role="assistant", content="")))
-        event = self._event(call, Delta(content=""))
-        before, after = event.split(EMPTY_CONTENT)
-        self._around_text[call.index] = before + CONTENT, after
+    def _begin(self, events: list[bytes]) -> None:
+        """Add each choice's first event, and prepare those that say text alone.
+
+        All at once, whoever speaks first: OpenAI's client takes a choice that is new
+        for the one behind those that it knows.
+        """
+        for call in self._calls:
+            events.append(self._event(call, Delta(role="assistant", content="")))
+            event = self._event(call, Delta(content=""))
+            before, after = event.split(EMPTY_CONTENT)
+            self._around_text[call.index] = before + CONTENT, after
 
     def finish(self, events: list[bytes], call: Call) -> None:
         """Add the events of a call's end."""
         rest, reason = call.end()
-        if call.index not in self._around_text:
-            self._begin(events, call)
+        if not self._around_text:
+            self._begin(events)
         if rest:
             events.append(self._text_event(call, rest))
+        if call.bare_calls:
+            pieces = [_no_arguments(index) for index in call.bare_calls]
+            events.append(self._event(call, Delta(tool_calls=pieces)))
         events.append(self._event(call, Delta(), finish_reason=reason))
 
     def _text_event(self, call: Call, text: str) -> bytes:
@@ -114,6 +123,10 @@ def _call_piece(delta: ToolCallDelta) -> CallPiece:
         return CallPiece(index=delta.index, function=function)
     function = FunctionCall(name=delta.name, arguments=delta.arguments)
     return CallPiece(index=delta.index, id=delta.id, type="function", function=function)
+
+
+def _no_arguments(index: int) -> CallPiece:
+    return CallPiece(index=index, function=FunctionCall(arguments="{}"))
 
 
 def failed(error: Exception) -> list[bytes]:

@@ -128,6 +128,7 @@ def _said(piece: _Piece) -> list[Said]:
         logprobs=details.logprobs,
         finish_reason=details.finish_reason,
         usage=details.usage,
+        is_refusal=details.is_refusal,
     )
     said: list[Said] = [(details.choice, chunk)]
     if piece.done:

@@ -279,6 +279,7 @@ def read_schema(schema: Fields) -> ResponseFormat:
         name=schema.text("name") or "",
         schema=schema.mapping("schema") or {},
         strict=schema.flag("strict"),
+        description=schema.text("description") or "",
     )
 
 

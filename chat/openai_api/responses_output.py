@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from chat.openai_api.answers import MAX_CHARACTERS
 from chat.openai_api.errors import describe
 from chat.openai_api.responses_schemas import (
+    ContentPart,
     FunctionCallItem,
     IncompleteDetails,
     InputTokensDetails,
@@ -25,6 +26,7 @@ from chat.openai_api.responses_schemas import (
     OutputTokensDetails,
     ReasoningItem,
     ReasoningText,
+    Refusal,
     ResponseDocument,
     ResponseFailure,
     ResponseUsage,
@@ -32,6 +34,8 @@ from chat.openai_api.responses_schemas import (
 from workflows.providers.base import ProviderError
 from workflows.providers.calls import Call
 from workflows.providers.messages import Chunk, FinishReason, ToolCallDelta, Usage
+
+_Kind = Literal["output_text", "refusal", "reasoning_text"]
 
 
 class Event(NamedTuple):
@@ -42,11 +46,11 @@ class Event(NamedTuple):
 
 
 class _Text:
-    """A message or a thought under way."""
+    """A message, with what is said or why nothing is, or a thought under way."""
 
-    def __init__(self, index: int, *, is_thought: bool) -> None:
-        self.index, self.is_thought = index, is_thought
-        self.id = _new_id("rs" if is_thought else "msg")
+    def __init__(self, index: int, kind: _Kind) -> None:
+        self.index, self.kind = index, kind
+        self.id = _new_id("rs" if kind == "reasoning_text" else "msg")
         self._pieces: list[str] = []
         self._logprobs: list[dict[str, Any]] = []
 
@@ -54,42 +58,46 @@ class _Text:
         """Add a piece."""
         self._pieces.append(text)
         self._logprobs += logprobs
-        if self.is_thought:
-            return self._event("response.reasoning_text.delta", delta=text)
-        return self._event("response.output_text.delta", delta=text, logprobs=logprobs)
+        return self._event("delta", delta=text, **self._probable(logprobs))
 
     def begin(self) -> Iterator[Event]:
         """Tell that it is there, still empty."""
         added = {"output_index": self.index, "item": self._item("in_progress", [])}
         yield Event("response.output_item.added", added)
-        yield self._event("response.content_part.added", part=self._part(""))
+        yield self._part_event("added", self._part("", []))
 
     def end(self, status: ItemStatus) -> Iterator[Event]:
         """Tell all of it."""
-        part = self._part("".join(self._pieces), self._logprobs)
-        if isinstance(part, ReasoningText):
-            yield self._event("response.reasoning_text.done", text=part.text)
-        else:
-            yield self._event(
-                "response.output_text.done", text=part.text, logprobs=part.logprobs
-            )
-        yield self._event("response.content_part.done", part=part)
+        text = "".join(self._pieces)
+        said = {"refusal" if self.kind == "refusal" else "text": text}
+        part = self._part(text, self._logprobs)
+        yield self._event("done", **said, **self._probable(self._logprobs))
+        yield self._part_event("done", part)
         yield _item_done(self.index, self._item(status, [part]))
 
-    def _part(
-        self, text: str, logprobs: list[dict[str, Any]] | None = None
-    ) -> OutputText | ReasoningText:
-        if self.is_thought:
+    def _part(self, text: str, logprobs: list[dict[str, Any]]) -> ContentPart:
+        if self.kind == "reasoning_text":
             return ReasoningText(text=text)
-        return OutputText(text=text, logprobs=logprobs or [])
+        if self.kind == "refusal":
+            return Refusal(refusal=text)
+        return OutputText(text=text, logprobs=logprobs)
 
     def _item(self, status: ItemStatus, parts: list[Any]) -> OutputItem:
-        kind = ReasoningItem if self.is_thought else MessageItem
-        return kind(id=self.id, status=status, content=parts)
+        item = ReasoningItem if self.kind == "reasoning_text" else MessageItem
+        return item(id=self.id, status=status, content=parts)
 
-    def _event(self, kind: str, **members: Any) -> Event:
-        place = {"item_id": self.id, "output_index": self.index, "content_index": 0}
-        return Event(kind, {**place, **members})
+    def _probable(self, logprobs: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"logprobs": logprobs} if self.kind == "output_text" else {}
+
+    def _event(self, step: str, **members: Any) -> Event:
+        return Event(f"response.{self.kind}.{step}", {**self._place, **members})
+
+    def _part_event(self, step: str, part: ContentPart) -> Event:
+        return Event(f"response.content_part.{step}", {**self._place, "part": part})
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        return {"item_id": self.id, "output_index": self.index, "content_index": 0}
 
 
 class _ToolCall:
@@ -113,7 +121,9 @@ class _ToolCall:
 
     def end(self, status: ItemStatus) -> Iterator[Event]:
         """Tell all of it."""
-        arguments = "".join(self._arguments) or "{}"
+        if not self._arguments:
+            yield self.say("{}")  # no text is no JSON
+        arguments = "".join(self._arguments)
         yield self._event("done", arguments=arguments)
         yield _item_done(self.index, self._item(status, arguments))
 
@@ -159,9 +169,10 @@ class ResponseOutput:
         """
         text = call.take(chunk)
         if chunk.reasoning:
-            yield from self._say(chunk.reasoning, [], is_thought=True)
+            yield from self._say(chunk.reasoning, [], "reasoning_text")
         if text:
-            yield from self._say(text, chunk.logprobs or [], is_thought=False)
+            kind: _Kind = "refusal" if chunk.is_refusal else "output_text"
+            yield from self._say(text, chunk.logprobs or [], kind)
         for piece in chunk.tool_calls:
             yield from self._call_tool(piece)
 
@@ -170,7 +181,7 @@ class ResponseOutput:
         _, reason = call.end()
         cut = _INCOMPLETE.get(reason)
         if not self._count:  # clients look for a message
-            yield from self._open_text(is_thought=False)
+            yield from self._open_text("output_text")
         yield from self._close("incomplete" if cut else "completed")
         self.document = msgspec.structs.replace(
             self._shown(),
@@ -195,17 +206,17 @@ class ResponseOutput:
         yield Event("error", {"error": said, **flat})
 
     def _say(
-        self, text: str, logprobs: list[dict[str, Any]], *, is_thought: bool
+        self, text: str, logprobs: list[dict[str, Any]], kind: _Kind
     ) -> Iterator[Event]:
         self._grow(len(text))
-        if self._text is None or self._text.is_thought != is_thought:
-            yield from self._open_text(is_thought=is_thought)
+        if self._text is None or self._text.kind != kind:
+            yield from self._open_text(kind)
         assert self._text is not None
         yield self._text.say(text, logprobs)
 
-    def _open_text(self, *, is_thought: bool) -> Iterator[Event]:
+    def _open_text(self, kind: _Kind) -> Iterator[Event]:
         yield from self._close_text("completed")
-        self._text = _Text(self._next_index(), is_thought=is_thought)
+        self._text = _Text(self._next_index(), kind)
         yield from self._text.begin()
 
     def _call_tool(self, piece: ToolCallDelta) -> Iterator[Event]:

@@ -194,4 +194,5 @@ def _format_document(wanted: ResponseFormat | None) -> dict[str, Any]:
         "name": wanted.name,
         "schema": wanted.schema or {},
         "strict": wanted.strict,
+        "description": wanted.description or None,
     }

@@ -21,6 +21,13 @@ class OutputText(Emitted, kw_only=True):
     logprobs: list[dict[str, Any]] = []
 
 
+class Refusal(Emitted, kw_only=True):
+    """Why a model does not answer, in the place of a text."""
+
+    type: Literal["refusal"] = "refusal"
+    refusal: str
+
+
 class ReasoningText(Emitted, kw_only=True):
     """The text of a model's thoughts."""
 
@@ -35,7 +42,7 @@ class MessageItem(Emitted, kw_only=True):
     type: Literal["message"] = "message"
     status: ItemStatus
     role: Literal["assistant"] = "assistant"
-    content: list[OutputText]
+    content: list[OutputText | Refusal]
 
 
 class ReasoningItem(Emitted, kw_only=True):
@@ -59,6 +66,7 @@ class FunctionCallItem(Emitted, kw_only=True):
     arguments: str
 
 
+ContentPart: TypeAlias = OutputText | Refusal | ReasoningText
 OutputItem: TypeAlias = MessageItem | ReasoningItem | FunctionCallItem
 
 

@@ -46,6 +46,7 @@ class Delta(Emitted, kw_only=True):
 
     role: Literal["assistant"] | UnsetType = UNSET
     content: str | UnsetType = UNSET
+    refusal: str | UnsetType = UNSET
     reasoning_content: str | UnsetType = UNSET
     tool_calls: list[CallPiece] | UnsetType = UNSET
     function_call: FunctionCall | UnsetType = UNSET
@@ -101,7 +102,7 @@ class AnswerMessage(Emitted, kw_only=True):
 
     role: Literal["assistant"] = "assistant"
     content: str | None
-    refusal: None = None
+    refusal: str | None = None
     reasoning_content: str | UnsetType = UNSET
     tool_calls: list[Call] | UnsetType = UNSET
     function_call: FunctionCall | UnsetType = UNSET

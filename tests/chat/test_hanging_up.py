@@ -10,6 +10,7 @@ from storage.models import User
 from tests.jobs.http_client import HttpUser
 from tests.providers.vendor import events, silence, stream, vendor
 from workflows.providers import registry
+from workflows.providers.base import ProviderError
 from workflows.providers.http_client import close_shared
 from workflows.providers.messages import Chunk
 
@@ -148,6 +149,22 @@ async def test_a_stop_string_ends_the_call(provide, is_stream):
     assert answer.status == 200
     assert b"tic" in answer.body
     await provider.closed()
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_f12_a_failure_behind_a_stop_string_is_nobodys_loss(provide, is_stream):
+    class Failing:
+        async def stream(self, request):
+            yield Chunk(text="all of it END and more")
+            raise ProviderError("broke off")
+
+    provide(Failing())
+
+    answer = await HttpUser().post(PATH, {**ASKED, "stop": "END", "stream": is_stream})
+
+    assert answer.status == 200
+    assert b'"content":"all of it "' in answer.body
+    assert b"error" not in answer.body
 
 
 async def test_f12_an_endless_answer_is_not_gathered(provide, monkeypatch):

@@ -138,14 +138,14 @@ def test_what_parts_refer_to_is_read_later():
 
 
 def test_settings_are_those_of_any_provider():
-    schema = {"type": "json_schema", "name": "n", "schema": {"b": 1}, "strict": True}
+    wanted = {"name": "n", "schema": {"b": 1}, "strict": True, "description": "d"}
     completion = read(
         temperature=0.5,
         top_p=0.25,
         max_output_tokens=16,
         top_logprobs=2,
         reasoning={"effort": "low"},
-        text={"format": schema, "verbosity": "low"},
+        text={"format": {"type": "json_schema", **wanted}, "verbosity": "low"},
         tools=[TOOL],
         tool_choice={"type": "function", "name": "add"},
         parallel_tool_calls=False,
@@ -160,7 +160,7 @@ def test_settings_are_those_of_any_provider():
     assert (request.temperature, request.top_p, request.max_tokens) == (0.5, 0.25, 16)
     assert (request.logprobs, request.top_logprobs) == (True, 2)
     assert (request.reasoning_effort, request.verbosity) == ("low", "low")
-    assert request.response_format == ResponseFormat("json_schema", "n", {"b": 1}, True)
+    assert request.response_format == ResponseFormat("json_schema", **wanted)
     assert request.tools == (Tool("add", "", {"a": 1}, True),)
     assert request.tool_choice == NamedTool("add")
     assert request.parallel_tool_calls is False
@@ -270,6 +270,32 @@ def test_calls_whose_pieces_come_in_turns_are_kept_apart():
     ] == ["[0]", "[1]", "and?"]
     done = [e for e in events if e.type == "response.output_item.done"]
     assert [e.members["output_index"] for e in done] == [0, 1, 2]
+
+
+def test_a_call_without_arguments_has_none_in_json():
+    events, response = told(call_piece(0, id="a", name="f"))
+
+    deltas = [e.members["delta"] for e in events if e.type.endswith("arguments.delta")]
+    assert "".join(deltas) == response.output[0].arguments == "{}"
+
+
+def test_a_refusal_is_a_part_of_its_own_kind():
+    events, response = told(
+        Chunk(text="I would ", is_refusal=True), Chunk(text="not.", is_refusal=True)
+    )
+
+    [message] = response.output
+    assert [e.type for e in events[3:]] == [
+        "response.content_part.added",
+        "response.refusal.delta",
+        "response.refusal.delta",
+        "response.refusal.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.completed",
+    ]
+    assert (message.type, message.content[0].refusal) == ("message", "I would not.")
+    assert events[6].members["refusal"] == "I would not."
 
 
 def test_an_event_is_not_changed_by_later_ones():

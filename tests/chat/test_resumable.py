@@ -91,6 +91,7 @@ REQUESTS = {
     "text": asked(),
     "usage": asked(stream_options={"include_usage": True}),
     "stop": asked(stop=["ever", "zzz"]),
+    "refusal": scripted({"refusal": "I would rather not."}),
     "reasoning": scripted({"reasoning": "hm " * 9, "text": "yes"}),
     "tools": scripted(
         {"tool_calls": [{"name": "add", "arguments": {"a": 1, "b": 22}}]}, tools=[ADD]

@@ -1,8 +1,11 @@
 """The events of a stream, to the byte where it matters."""
 
+import asyncio
 import json
 
 import pytest
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletionChunk
 
 from storage.models import User
 from tests.jobs.http_client import HttpUser
@@ -18,6 +21,8 @@ CHUNKS = (
     Chunk(text="b", logprobs=[TOKEN]),
     Chunk(reasoning="hm"),
     Chunk(),
+    Chunk(logprobs=[TOKEN]),
+    Chunk(text="no", is_refusal=True),
     Chunk(text="c", tool_calls=(ToolCallDelta(0, id="1", name="f"),)),
     Chunk(finish_reason="stop"),
 )
@@ -31,10 +36,34 @@ class Speaker:
             yield chunk
 
 
+class InTurns:
+    """Each call speaks when those made after it have spoken."""
+
+    def __init__(self, calls):
+        self._has_spoken = [asyncio.Event() for _ in range(calls)]
+        self._numbers = iter(range(calls))
+
+    async def stream(self, request):
+        number = next(self._numbers)
+        for later in self._has_spoken[number + 1 :]:
+            await later.wait()
+        yield Chunk(text=f"call {number}")
+        self._has_spoken[number].set()
+
+
 @pytest.fixture
-def speaker(monkeypatch, transactional_db):
+def provide(monkeypatch, transactional_db):
     User.objects.create(id="1", username="1")
-    monkeypatch.setattr(registry, "make_provider", lambda *_, **__: Speaker())
+
+    def use(provider):
+        monkeypatch.setattr(registry, "make_provider", lambda *_, **__: provider)
+
+    return use
+
+
+@pytest.fixture
+def speaker(provide):
+    provide(Speaker())
 
 
 async def events_of(**body):
@@ -63,15 +92,18 @@ async def test_each_chunk_is_an_event_of_the_same_form(speaker, wants_usage):
         {"content": AWKWARD},
         {"content": "b"},
         {"reasoning_content": "hm"},
+        {},
+        {"refusal": "no"},
         {
             "content": "c",
             "tool_calls": [{**call, "function": {"name": "f", "arguments": ""}}],
         },
+        {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]},
         {},
     ]
     assert [choice["logprobs"] for choice in choices if choice["logprobs"]] == [
         {"content": [TOKEN], "refusal": None}
-    ]
+    ] * 2
     assert all(event == events[0] for event in events)
     assert events[0]["model"] == model
     assert ("usage" in events[0]) is wants_usage
@@ -84,5 +116,46 @@ async def test_each_chunk_is_an_event_of_the_same_form(speaker, wants_usage):
 async def test_e10_an_event_is_one_line_to_every_client(speaker):
     lines = await events_of(model="fake/é\u2028", n=2)
 
-    assert len(lines) == 14
+    assert len(lines) == 20
     assert all(len(line.decode().splitlines()) == 1 for line in lines)
+
+
+async def test_c01_choices_begin_in_order_whoever_speaks_first(provide):
+    provide(InTurns(3))
+
+    lines = await events_of(model="fake/x", n=3)
+
+    state = ChatCompletionStreamState()
+    for line in lines:
+        chunk = ChatCompletionChunk.model_validate_json(line.removeprefix(b"data: "))
+        list(state.handle_chunk(chunk))
+    found = state.get_final_completion().choices
+    assert [choice.index for choice in found] == [0, 1, 2]
+    assert [choice.message.content for choice in found] == [
+        "call 0", "call 1", "call 2",
+    ]  # fmt: skip
+
+
+async def test_c01_o5_a_call_without_arguments_has_none_in_json(provide):
+    class Bare:
+        async def stream(self, request):
+            for index, name in enumerate("ab"):
+                piece = ToolCallDelta(index, id=name, name=name)
+                yield Chunk(tool_calls=(piece,))
+            for piece in ('{"x":1}', ""):
+                yield Chunk(tool_calls=(ToolCallDelta(0, arguments=piece),))
+
+    provide(Bare())
+
+    lines = await events_of(model="fake/x")
+    body = {"model": "fake/x", "messages": [{"role": "user", "content": "hi"}]}
+    whole = (await HttpUser().post(PATH, body)).json
+
+    said = ["", ""]
+    for line in lines:
+        delta = json.loads(line.removeprefix(b"data: "))["choices"][0]["delta"]
+        for call in delta.get("tool_calls", ()):
+            said[call["index"]] += call["function"]["arguments"]
+    calls = whole["choices"][0]["message"]["tool_calls"]
+    assert said == [call["function"]["arguments"] for call in calls]
+    assert said == ['{"x":1}', "{}"]

@@ -203,6 +203,24 @@ def test_c01_an_answer_is_parsed_into_a_class(client, is_stream):
     assert answer.choices[0].message.parsed == Place(city="東京", people=14)
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_c01_a_refusal_is_no_content(client, is_stream):
+    why = "I would rather not say."
+    asked = {
+        "model": "fake/scripted",
+        "messages": script({"refusal": why}),
+        "response_format": Place,
+    }
+    if is_stream:
+        with client.chat.completions.stream(**asked) as stream:
+            message = stream.get_final_completion().choices[0].message
+    else:
+        message = client.chat.completions.parse(**asked).choices[0].message
+
+    assert (message.refusal, message.parsed) == (why, None)
+    assert not message.content
+
+
 def test_c01_what_is_sent_as_it_is(client):
     raw = client.chat.completions.with_raw_response.create(
         model="fake/echo", messages=HI, extra_headers={"X-Request-Id": "mine-1"}
@@ -369,18 +387,20 @@ async def test_c01_other_refusals_have_the_same_form(raw):
         await raw(None, method="GET"),
         await raw({}, path="/v1/completions"),
         await raw({}, path="/v1"),
+        await raw(None, path="/v1/models/a%0Ab", method="GET"),
         await raw(None, data=b"{", headers={"Content-Type": "application/json"}),
         await raw([1]),
         await raw(None, data=io.BytesIO(b"x" * 11_000_000)),
     ]
 
     errors = [json.loads(body)["error"] for _, _, body in answers]
-    assert [status for status, _, _ in answers] == [405, 404, 404, 400, 400, 413]
+    assert [status for status, _, _ in answers] == [405, 404, 404, 404, 400, 400, 413]
     assert [error["code"] for error in errors] == [
-        "method_not_allowed", "not_found", "not_found", None, None, "request_too_large",
+        "method_not_allowed", "not_found", "not_found", "not_found", None, None,
+        "request_too_large",
     ]  # fmt: skip
     assert all(set(e) == {"message", "type", "param", "code"} for e in errors)
-    assert all("x-request-id" in headers for _, headers, _ in answers[:-1])
+    assert all("x-request-id" in headers for _, headers, _ in answers)
     assert answers[0][1]["Allow"]
 
 

@@ -161,6 +161,17 @@ def test_thoughts_are_an_item_of_their_own(client, is_stream):
     assert message.content[0].text == response.output_text == "Yes."
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_refusal_is_no_text(client, is_stream):
+    items = script({"refusal": "I would rather not say."})
+
+    response = ask(client, is_stream, model="fake/scripted", input=items)
+
+    [part] = response.output[0].content
+    assert (part.type, part.refusal) == ("refusal", "I would rather not say.")
+    assert response.output_text == ""
+
+
 def test_thoughts_are_streamed(client):
     items = script({"reasoning": "Hmm, let me think.", "text": "Yes."})
 

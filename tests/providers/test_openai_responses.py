@@ -188,6 +188,17 @@ async def test_an_incomplete_answer_tells_why(reason, end):
     assert (found["text"], found["ends"]) == ("a", [end])
 
 
+async def test_why_a_model_does_not_answer_is_told_as_that():
+    said = (event("refusal.delta", delta=text) for text in ("I will ", "not."))
+    about = ResponseFormat("json_schema", "n", SCHEMA, description="Where they live.")
+    asked_for = request_of(response_format=about)
+    async with vendor(stream(events(*said, completed()))) as served:
+        chunks = await answer(provider("openai", served.url), asked_for)
+
+    assert [c.text for c in chunks if c.is_refusal] == ["I will ", "not."]
+    assert served.requests[0].body["text"]["format"]["description"] == about.description
+
+
 async def test_messages_of_one_answer_stand_apart():
     content = events(*message(0, "Let me", " see."), *message(1, "Done."), completed())
     async with vendor(stream(content)) as served:

@@ -437,6 +437,16 @@ async def test_json_without_a_schema_is_asked_for_in_each_language():
     assert (await sent("ollama", request)).body["format"] == "json"
 
 
+async def test_what_an_answer_is_for_is_told_with_its_schema():
+    about = "Where they live."
+    wanted = ResponseFormat("json_schema", "city", SCHEMA, description=about)
+    request = asked(response_format=wanted)
+
+    sent_schema = (await sent("openai", request)).body["response_format"]["json_schema"]
+    assert sent_schema == {"name": "city", "schema": SCHEMA, "description": about}
+    assert about in (await sent("anthropic", request)).body["system"]
+
+
 @pytest.mark.parametrize("name", ["anthropic", "ollama"])
 async def test_sound_is_refused_where_there_is_no_place_for_it(name):
     with pytest.raises(ProviderError) as caught:

@@ -290,6 +290,16 @@ async def test_every_call_of_a_server_that_numbers_none_is_apart():
     assert found["ends"] == ["tool_calls"]
 
 
+async def test_why_a_model_does_not_answer_is_told_as_that():
+    said = [{"choices": [{"delta": {"refusal": text}}]} for text in ("I will ", "not.")]
+    end = {"choices": [{"finish_reason": "stop"}]}
+    async with vendor(stream(events(*said, end))) as served:
+        chunks = await answer(provider("openai", served.url))
+
+    assert text(chunks) == "I will not."
+    assert [chunk.is_refusal for chunk in chunks if chunk.text] == [True, True]
+
+
 async def test_reasoning_in_parts_is_not_mixed_into_the_text():
     thinking = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]
     content = events(

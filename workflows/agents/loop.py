@@ -51,6 +51,7 @@ class Piece(msgspec.Struct, frozen=True):
     text: str
     is_thinking: bool = False
     logprobs: list[dict[str, Any]] | None = None
+    is_refusal: bool = False
 
 
 class ToolStarted(msgspec.Struct, frozen=True):
@@ -219,7 +220,9 @@ class AgentLoop:
                     if chunk.text:
                         text, gap = gap + chunk.text, ""
                         self._text.append(text)
-                        yield Piece(text, logprobs=chunk.logprobs)
+                        yield Piece(
+                            text, logprobs=chunk.logprobs, is_refusal=chunk.is_refusal
+                        )
         finally:
             self._count(answer)
 

@@ -66,6 +66,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
     choice: int = 0
     tool_calls: tuple[ToolCallDelta, ...] = ()
     logprobs: list[dict[str, Any]] | None = None
+    is_refusal: bool = False
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     failure: Failure | None = None
@@ -195,7 +196,7 @@ async def _say(context: NodeContext, loop: AgentLoop) -> AsyncGenerator[Chunk, N
 def _chunk_of(piece: Piece) -> Chunk:
     if piece.is_thinking:
         return Chunk(reasoning=piece.text)
-    return Chunk(text=piece.text, logprobs=piece.logprobs)
+    return Chunk(text=piece.text, logprobs=piece.logprobs, is_refusal=piece.is_refusal)
 
 
 def _deltas(number: int, call: ToolCall) -> Iterator[ToolCallDelta]:
@@ -212,8 +213,10 @@ async def _tell_chunk(
     # Apart: a long text is cut into events that have all its details.
     if chunk.reasoning:
         await _tell(context, Details(choice=choice), chunk.reasoning, thinking=True)
-    if text:
-        details = Details(choice=choice, logprobs=chunk.logprobs)
+    if text or chunk.logprobs:
+        details = Details(
+            choice=choice, logprobs=chunk.logprobs, is_refusal=chunk.is_refusal
+        )
         await _tell(context, details, text)
     if chunk.tool_calls:
         await _tell(context, Details(choice=choice, tool_calls=chunk.tool_calls))

@@ -21,7 +21,8 @@ class Call:
     def __init__(self, index: int, request: ChatRequest) -> None:
         self.index = index
         self.finish_reason: FinishReason | None = None
-        self.has_called_tools = False
+        # Of each tool call, whether it has said any arguments.
+        self._tool_calls: dict[int, bool] = {}
         self._request = request
         self._usage: Usage | None = None
         self._said = 0
@@ -31,6 +32,11 @@ class Call:
     def is_cut(self) -> bool:
         """Whether a stop string has ended the answer."""
         return self._cutter is not None and self._cutter.is_cut
+
+    @property
+    def bare_calls(self) -> list[int]:
+        """The tool calls without arguments: no text is no JSON, ``{}`` is meant."""
+        return [index for index, has_some in self._tool_calls.items() if not has_some]
 
     @property
     def usage(self) -> Usage:
@@ -43,10 +49,11 @@ class Call:
     def take(self, chunk: Chunk) -> str:
         """Note what a chunk tells; return the text of it that may be said."""
         text = chunk.text
-        if text and self._cutter is not None:
+        if text and self._cutter is not None and not chunk.is_refusal:
             text = self._cutter.feed(text)
-        if chunk.tool_calls:
-            self.has_called_tools = True
+        for piece in chunk.tool_calls:
+            has_some = self._tool_calls.get(piece.index, False)
+            self._tool_calls[piece.index] = has_some or bool(piece.arguments)
         if chunk.usage is not None:
             self._usage = chunk.usage
         if chunk.finish_reason is not None:
@@ -60,7 +67,7 @@ class Call:
         self._said += len(rest)
         if self.is_cut:
             return rest, "stop"
-        default: FinishReason = "tool_calls" if self.has_called_tools else "stop"
+        default: FinishReason = "tool_calls" if self._tool_calls else "stop"
         return rest, self.finish_reason or default
 
 

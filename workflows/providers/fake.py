@@ -10,7 +10,7 @@ For examples, tests and work offline. Model ids:
   ``scripted`` too, which first waits or fails as its first text says
 
 A script is JSON: one step, or a list with a step for each answer that follows it. A
-step has ``text``, ``reasoning``, ``tool_calls`` (``name``, ``arguments``),
+step has ``text``, ``refusal``, ``reasoning``, ``tool_calls`` (``name``, ``arguments``),
 ``finish_reason``, ``delay_s`` of silence before each piece, and ``error`` (a vendor's
 ``status``, ``message``, ``code``, ``retry_after_s``; ``after``: the number of pieces
 before it). Behind its last step, and without one, ``scripted`` says the last message.
@@ -78,6 +78,7 @@ class Step(msgspec.Struct, frozen=True):
     """One answer of a script."""
 
     text: str = ""
+    refusal: str = ""
     reasoning: str = ""
     tool_calls: list[ScriptedCall] = []
     finish_reason: FinishReason | None = None
@@ -264,6 +265,7 @@ def _chunks(step: Step, request: ChatRequest) -> Iterator[Chunk]:
         if len(text) > room:
             text, finish = text[:room], "length"
     yield from (Chunk(reasoning=piece) for piece in _pieces(step.reasoning))
+    yield from (Chunk(text=piece, is_refusal=True) for piece in _pieces(step.refusal))
     yield from (Chunk(text=piece) for piece in _pieces(text))
     turn = sum(m.role == "assistant" for m in request.messages)
     for index, call in enumerate(step.tool_calls):

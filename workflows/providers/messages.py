@@ -93,7 +93,7 @@ class NamedTool(msgspec.Struct, frozen=True):
 
 
 class ResponseFormat(msgspec.Struct, frozen=True):
-    """How the answer has to look. ``schema`` goes with ``json_schema`` only.
+    """How the answer has to look. The other members go with ``json_schema`` only.
 
     An adapter whose wire has no such thing adds ``instruction`` to the system prompt,
     unless the messages say as much already: ``is_explained``.
@@ -103,6 +103,7 @@ class ResponseFormat(msgspec.Struct, frozen=True):
     name: str = ""
     schema: dict[str, Any] | None = None
     strict: bool | None = None
+    description: str = ""
     is_explained: bool = False
 
     @property
@@ -113,7 +114,8 @@ class ResponseFormat(msgspec.Struct, frozen=True):
         if self.schema is None:
             return "Answer with one JSON object and nothing else."
         schema = msgspec.json.encode(self.schema).decode()
-        return f"Answer with one JSON value that fits this schema: {schema}"
+        about = f"{self.description}\n" if self.description else ""
+        return f"{about}Answer with one JSON value that fits this schema: {schema}"
 
 
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +193,8 @@ class Chunk(msgspec.Struct, frozen=True):
     An answer has one ``finish_reason``, and ``usage`` in at most one chunk, which may
     come behind it. ``logprobs``: entries of OpenAI's ``logprobs.content``. ``sources``
     come from models that were asked to search. ``memory``: see ``Message``.
+    ``is_refusal``: the text says why the model does not answer, as some do where an
+    answer of a given form was asked for.
     """
 
     text: str = ""
@@ -201,6 +205,7 @@ class Chunk(msgspec.Struct, frozen=True):
     logprobs: list[dict[str, Any]] | None = None
     sources: tuple[Source, ...] = ()
     memory: tuple[dict[str, Any], ...] = ()
+    is_refusal: bool = False
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):

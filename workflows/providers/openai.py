@@ -460,6 +460,8 @@ def _response_format(wanted: ResponseFormat, dialect: Dialect) -> Any:
     schema: dict[str, Any] = {"name": wanted.name or "answer", "schema": wanted.schema}
     if wanted.strict is not None:
         schema["strict"] = wanted.strict
+    if wanted.description:
+        schema["description"] = wanted.description
     return {"type": "json_schema", "json_schema": schema}
 
 

@@ -141,7 +141,8 @@ class OpenAIReading:
 
     def _chunk(self, choice: _Choice) -> Chunk | None:
         delta = choice.delta or _Delta()
-        text, reasoning = delta.content or delta.refusal or "", ""
+        refusal = "" if delta.content else delta.refusal or ""
+        text, reasoning = delta.content or refusal, ""
         if not isinstance(text, str):
             text, reasoning = _pieces(text)
         reasoning = delta.reasoning_content or delta.reasoning or reasoning
@@ -158,6 +159,7 @@ class OpenAIReading:
             finish_reason=finish,
             logprobs=logprobs,
             memory=memory,
+            is_refusal=bool(refusal),
         )
 
     def _call(self, call: _ToolCall) -> ToolCallDelta:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 LEAST_TOKENS = 16
 BETWEEN_MESSAGES = "\n\n"
+REFUSAL = "refusal.delta"
 PASSED_ON = (
     "user",
     "safety_identifier",
@@ -127,8 +128,9 @@ class ResponsesReading:
     def read(self, data: bytes) -> Sequence[Chunk]:
         event = _EVENT.decode(data)
         kind = event.type.removeprefix("response.")
-        if kind in ("output_text.delta", "refusal.delta"):
-            return self._text(event.output_index, str(event.delta or ""))
+        if kind in ("output_text.delta", REFUSAL):
+            text = str(event.delta or "")
+            return self._text(event.output_index, text, is_refusal=kind == REFUSAL)
         if kind in ("reasoning_summary_text.delta", "reasoning_text.delta"):
             return (Chunk(reasoning=str(event.delta or "")),)
         if kind == "function_call_arguments.delta":
@@ -154,14 +156,14 @@ class ResponsesReading:
             (end,) if self._usage is None else (end, Chunk(usage=_usage(self._usage)))
         )
 
-    def _text(self, index: int, text: str) -> Sequence[Chunk]:
+    def _text(self, index: int, text: str, *, is_refusal: bool) -> Sequence[Chunk]:
         if not text:
             return ()
         pieces = self._texts.setdefault(index, [])
         gap = BETWEEN_MESSAGES if self._has_spoken and not pieces else ""
         pieces.append(text)
         self._has_spoken = True
-        return (Chunk(text=gap + text),)
+        return (Chunk(text=gap + text, is_refusal=is_refusal),)
 
     def _item(self, kind: str, index: int, item: _Item) -> Sequence[Chunk]:
         if kind == "output_item.added" and item.type == "function_call":
@@ -323,4 +325,8 @@ def _format(wanted: ResponseFormat) -> dict[str, Any]:
         "name": wanted.name or "answer",
         "schema": wanted.schema,
     }
-    return format_ if wanted.strict is None else {**format_, "strict": wanted.strict}
+    if wanted.strict is not None:
+        format_["strict"] = wanted.strict
+    if wanted.description:
+        format_["description"] = wanted.description
+    return format_
