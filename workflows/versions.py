@@ -21,7 +21,7 @@ from workflows.services import lock_workflow, replace_graph
 MAX_KEPT = 1_000
 """Versions of a workflow that nothing prunes: those a user asked for."""
 MAX_RESTORES = 50
-"""Copies that restoring makes by itself; the oldest ones go first."""
+"""Copies from before a restore; the oldest ones go first, as nobody asked for them."""
 TOO_SOON = "skipped (too soon)"
 EMPTY = "skipped (empty workflow)"
 
@@ -109,7 +109,6 @@ def restore_version(workflow_id: str, number: int, *, owner_id: str) -> Workflow
         if not _is_kept(workflow):
             name = f"Before restoring version {number}"
             _keep(workflow, name=name, save_type=SaveType.RESTORE)
-            _drop_all_but_newest(workflow, SaveType.RESTORE, MAX_RESTORES)
         return replace_graph(workflow, msgspec.json.decode(version.graph))
 
 
@@ -137,13 +136,16 @@ def _keep(
     if save_type in (SaveType.MANUAL, SaveType.CHECKPOINT):
         _check_room(workflow)
     last = workflow.versions.aggregate(last=Max("version"))["last"]
-    return workflow.versions.create(
+    version = workflow.versions.create(
         version=(last or 0) + 1,
         graph=workflow.graph if graph is None else graph,
         save_type=save_type,
         created_at=timezone.now(),
         **columns,
     )
+    if save_type == SaveType.RESTORE:
+        _drop_all_but_newest(workflow, SaveType.RESTORE, MAX_RESTORES)
+    return version
 
 
 def _check_room(workflow: Workflow) -> None:

@@ -193,6 +193,16 @@ def test_copies_of_restores_are_bounded(alice, monkeypatch):
     assert numbers(alice) == [4, 3, 1]
 
 
+def test_copies_that_a_client_calls_those_of_a_restore_are_bounded(alice, monkeypatch):
+    monkeypatch.setattr(versions, "MAX_RESTORES", 2)
+    put_graph(alice, "a")
+
+    for _ in range(4):
+        alice.post(AUTOSAVE, {"save_type": "restore", "force": True})
+
+    assert numbers(alice) == [4, 3]
+
+
 def test_a_version_is_deleted_by_its_id(alice):
     version = alice.post(VERSIONS).json()
 
