@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -109,7 +110,8 @@ def search_assets(owner_id: str, query: Mapping[str, str], *, base_url: str) -> 
         raise BadRequest(f"Search query must be at least {MIN_QUERY} characters long")
     limit = page_limit(query, name="page_size", default=SEARCH_PAGE, most=MAX_PAGE)
     rows = Asset.objects.visible_to(Identity(owner_id)).kept()
-    rows = _of_type(rows.filter(name__icontains=text), query)
+    # Not by "icontains": to SQLite only A to Z have another case.
+    rows = _of_type(rows.filter(name__iregex=re.escape(text)), query)
     total = rows.count()
     position = decode_cursor(query.get("cursor"), tuple[str, str])
     if position is not None:

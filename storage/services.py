@@ -6,22 +6,26 @@ owner's bytes change together.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, BinaryIO, NamedTuple, TypedDict, Unpack
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from storage import folders, quotas
-from storage.errors import InvalidFolder, UnknownAsset
+from storage.errors import InvalidFolder, StorageUnavailable, UnknownAsset
 from storage.files import Draft, delete_file, open_file
 from storage.ids import new_id
 from storage.media_types import content_type_of, extension_for, has_thumbnail
 from storage.models import Asset, User
 from storage.models.asset import FOLDER_TYPE
+
+logger = logging.getLogger(__name__)
 
 MAX_NAME = 255
 MAX_CONTENT_TYPE = 127
@@ -43,6 +47,13 @@ class AssetFields(TypedDict, total=False):
     is_value: bool
 
 
+class FileRef(NamedTuple):
+    """Names a file in the store."""
+
+    name: str
+    is_temp: bool
+
+
 class KeptFile(NamedTuple):
     """A file in the store that has no row yet."""
 
@@ -53,12 +64,10 @@ class KeptFile(NamedTuple):
     size: int
     sha256: str
 
-
-class FileRef(NamedTuple):
-    """Names a file in the store."""
-
-    name: str
-    is_temp: bool
+    @property
+    def ref(self) -> FileRef:
+        """The name of the file in the store."""
+        return FileRef(self.file_name or self.key, self.is_temp)
 
 
 def store_asset(
@@ -134,27 +143,40 @@ def record_file(
     **fields: Unpack[AssetFields],
 ) -> Asset:
     """Write the row of a file that is in the store; without a row the file goes."""
+    with deleted_unless_recorded([file.ref]), transaction.atomic():
+        parent_id = fields.pop("parent_id", None)
+        if parent_id:
+            quotas.lock_owner(owner_id)
+            parent_id = folders.find_parent(owner_id, parent_id)
+        quotas.take_room(owner_id, file.size)
+        return Asset.objects.create(
+            id=file.asset_id,
+            owner_id=owner_id,
+            name=clean_text(name, MAX_NAME) or UNNAMED,
+            content_type=clean_text(content_type, MAX_CONTENT_TYPE),
+            size=file.size,
+            sha256=file.sha256,
+            key=file.key,
+            file_name=file.file_name,
+            parent_id=parent_id,
+            **fields,
+        )
+
+
+@contextlib.contextmanager
+def deleted_unless_recorded(files: Sequence[FileRef]) -> Iterator[None]:
+    """Delete files when the block that writes their rows fails.
+
+    Where it is not known whether it has failed, since the database's answer to the
+    commit was lost, they stay: a row may name them. If none does, the sweep of
+    ``storage.orphans`` finds them.
+    """
     try:
-        with transaction.atomic():
-            parent_id = fields.pop("parent_id", None)
-            if parent_id:
-                quotas.lock_owner(owner_id)
-                parent_id = folders.find_parent(owner_id, parent_id)
-            quotas.take_room(owner_id, file.size)
-            return Asset.objects.create(
-                id=file.asset_id,
-                owner_id=owner_id,
-                name=clean_text(name, MAX_NAME) or UNNAMED,
-                content_type=clean_text(content_type, MAX_CONTENT_TYPE),
-                size=file.size,
-                sha256=file.sha256,
-                key=file.key,
-                file_name=file.file_name,
-                parent_id=parent_id,
-                **fields,
-            )
+        yield
+    except (OperationalError, InterfaceError):
+        raise
     except BaseException:
-        delete_file(file.file_name or file.key, is_temp=file.is_temp)
+        delete_files(files)
         raise
 
 
@@ -194,29 +216,22 @@ def change_asset(owner_id: str, asset_id: str, **changes: Any) -> Asset:
     with transaction.atomic():
         quotas.lock_owner(owner_id)
         asset = _own(owner_id, asset_id)
-        if "parent_id" in changes:
-            parent_id = folders.find_parent(owner_id, changes["parent_id"])
-            folders.check_move(asset, parent_id)
-            changes["parent_id"] = parent_id
-        if changes.get("content_type", asset.content_type) != asset.content_type:
-            _check_kind(asset, changes["content_type"])
-        for name, value in changes.items():
-            setattr(asset, name, value)
-        asset.name = clean_text(asset.name, MAX_NAME) or UNNAMED
-        asset.content_type = clean_text(asset.content_type, MAX_CONTENT_TYPE)
+        _change(asset, changes)
         asset.save()
     return asset
 
 
 def replace_content(
-    draft: Draft, owner_id: str, asset_id: str, *, content_type: str | None = None
+    draft: Draft, owner_id: str, asset_id: str, **changes: Any
 ) -> Asset:
-    """Give an asset other bytes; its key stays.
+    """Give an asset other bytes, and ``changes`` as ``change_asset``; its key stays.
 
     The new file has a name of its own, so that whoever reads the old one reads on.
 
     Raises:
-        UnknownAsset: the owner has no such asset, or it is a folder.
+        UnknownAsset: the owner has no such asset.
+        InvalidFolder: it is a folder; and as ``change_asset``, as is the next.
+        UnknownParent: the owner has no such folder.
         QuotaExceeded: the owner has no room for it.
     """
     old = _own(owner_id, asset_id)
@@ -225,24 +240,20 @@ def replace_content(
     suffix = old.key.rpartition(".")[2]
     file_name = f"{new_id()}.{suffix}"
     facts = draft.keep(file_name, is_temp=old.is_temp)
-    try:
-        with transaction.atomic():
-            quotas.lock_owner(owner_id)
-            asset = _own(owner_id, asset_id)
-            gone = _files_of([asset])
-            if facts.size >= asset.size:
-                quotas.take_room(owner_id, facts.size - asset.size)
-            else:
-                quotas.give_room(owner_id, asset.size - facts.size)
-            asset.size, asset.sha256 = facts.size, facts.sha256
-            asset.file_name = file_name
-            if content_type:
-                asset.content_type = clean_text(content_type, MAX_CONTENT_TYPE)
-            asset.save()
-            transaction.on_commit(partial(delete_files, gone))
-    except BaseException:
-        delete_file(file_name, is_temp=old.is_temp)
-        raise
+    new = FileRef(file_name, old.is_temp)
+    with deleted_unless_recorded([new]), transaction.atomic():
+        quotas.lock_owner(owner_id)
+        asset = _own(owner_id, asset_id)
+        gone = _files_of([asset])
+        if facts.size >= asset.size:
+            quotas.take_room(owner_id, facts.size - asset.size)
+        else:
+            quotas.give_room(owner_id, asset.size - facts.size)
+        asset.size, asset.sha256 = facts.size, facts.sha256
+        asset.file_name = file_name
+        _change(asset, changes)
+        asset.save()
+        transaction.on_commit(partial(delete_files, gone))
     return asset
 
 
@@ -309,10 +320,18 @@ def delete_user(user: User) -> None:
     transaction.on_commit(partial(delete_files, files))
 
 
-def delete_files(files: Iterable[FileRef]) -> None:
-    """Delete files whose rows are gone."""
-    for name, is_temp in files:
-        delete_file(name, is_temp=is_temp)
+def delete_files(files: Sequence[FileRef]) -> None:
+    """Delete files that no row names any more: what was asked for has happened.
+
+    So a store that is away is no failure; ``storage.orphans`` finds what is left.
+    """
+    left = len(files)
+    try:
+        for name, is_temp in files:
+            delete_file(name, is_temp=is_temp)
+            left -= 1
+    except (OSError, StorageUnavailable) as error:
+        logger.warning("%d files are left for the sweep: %s", left, error)
 
 
 def clean_text(text: str, length: int) -> str:
@@ -326,6 +345,20 @@ def _own(owner_id: str, asset_id: str) -> Asset:
     if asset is None:
         raise UnknownAsset
     return asset
+
+
+def _change(asset: Asset, changes: dict[str, Any]) -> None:
+    """Set what may be changed of an asset whose owner is locked; see `change_asset`."""
+    if "parent_id" in changes:
+        parent_id = folders.find_parent(asset.owner_id, changes["parent_id"])
+        folders.check_move(asset, parent_id)
+        changes["parent_id"] = parent_id
+    if changes.get("content_type", asset.content_type) != asset.content_type:
+        _check_kind(asset, changes["content_type"])
+    for name, value in changes.items():
+        setattr(asset, name, value)
+    asset.name = clean_text(asset.name, MAX_NAME) or UNNAMED
+    asset.content_type = clean_text(asset.content_type, MAX_CONTENT_TYPE)
 
 
 def _check_kind(asset: Asset, content_type: str) -> None:

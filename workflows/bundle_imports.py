@@ -16,13 +16,19 @@ from rest_framework.exceptions import ParseError
 
 from nodetool_site.lib.errors import BadRequest
 from nodetool_site.lib.rendering import decode_json
-from storage.files import Draft, delete_file
+from storage.files import Draft
 from storage.ids import new_id
 from storage.media_types import content_type_of, extension_for
 from storage.models import Asset
 from storage.models.asset import FOLDER_TYPE
 from storage.quotas import take_room
-from storage.services import KeptFile, keep_file, record_file
+from storage.services import (
+    KeptFile,
+    delete_files,
+    deleted_unless_recorded,
+    keep_file,
+    record_file,
+)
 from workflows.archives import Archive, UnusableArchive
 from workflows.asset_references import replace_references
 from workflows.bundles import ASSETS, MANIFEST, WORKFLOW, Manifest, ManifestAsset
@@ -109,7 +115,7 @@ def unpack_bundle(checked: Checked, *, read: Reader) -> Unpacked:
         replace_references(checked.request, keys=keys, ids=ids)
         return Unpacked(read(checked.request), files)
     except BaseException:
-        _discard(files)
+        delete_files([file.ref for file, _ in files])
         raise
 
 
@@ -120,14 +126,11 @@ def store_bundle(unpacked: Unpacked, *, owner_id: str) -> Workflow:
     """
     workflow_id = new_id()
     fields = msgspec.structs.replace(unpacked.fields, access="private")
-    try:
-        with transaction.atomic():
-            for file, asset in unpacked.files:
-                _record(file, asset, owner_id=owner_id, workflow_id=workflow_id)
-            return save_workflow(workflow_id, fields, owner_id=owner_id)
-    except BaseException:
-        _discard(unpacked.files)
-        raise
+    kept = [file.ref for file, _ in unpacked.files]
+    with deleted_unless_recorded(kept), transaction.atomic():
+        for file, asset in unpacked.files:
+            _record(file, asset, owner_id=owner_id, workflow_id=workflow_id)
+        return save_workflow(workflow_id, fields, owner_id=owner_id)
 
 
 def _request(archive: Archive) -> Json:
@@ -180,11 +183,6 @@ def _json_of(archive: Archive, name: str, limit: int) -> object:
 def _most_workflow_bytes() -> int:
     """What is stored, and so exported, may be longer than what was sent."""
     return 2 * (settings.MAX_BODY_BYTES or DEFAULT_BODY_BYTES)
-
-
-def _discard(files: Files) -> None:
-    for file, _ in files:
-        delete_file(file.key)
 
 
 def _keep(archive: Archive, asset: ManifestAsset) -> KeptFile:

@@ -14,7 +14,7 @@ from nodetool_site.lib.rendering import format_time
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 500
-MAX_CURSOR_LENGTH = 1_024
+MAX_CURSOR_LENGTH = 2_048  # a name of 255 characters, of four bytes each, fits
 MAX_PAGE_BYTES = 16 * 1024 * 1024
 
 T = TypeVar("T")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import re
 import zipfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from django.http import StreamingHttpResponse
 
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import BadRequest
+from nodetool_site.lib.threads import in_threads
 from storage import folders
 from storage.api.headers import attachment, download_name
 from storage.errors import UnknownAsset
@@ -43,14 +43,14 @@ async def answer_archive(owner_id: str, asset_ids: list[str]) -> StreamingHttpRe
     """
     entries = await db(_entries, owner_id, asset_ids)
     return StreamingHttpResponse(
-        _in_threads(pack(entries)),
+        in_threads(pack(entries)),
         content_type="application/zip",
         headers={"Content-Disposition": attachment("assets.zip")},
     )
 
 
-def pack(entries: list[Entry]) -> Iterator[bytes]:
-    """Yield a .zip in pieces, reading one file at a time."""
+def pack(entries: list[Entry]) -> Generator[bytes, None, None]:
+    """Yield a .zip in pieces, reading one file at a time; what is gone is left out."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", allowZip64=True) as archive:
         for path, asset in entries:
@@ -64,10 +64,11 @@ def pack(entries: list[Entry]) -> Iterator[bytes]:
             info.compress_type = (
                 zipfile.ZIP_STORED if is_packed else zipfile.ZIP_DEFLATED
             )
-            with (
-                open_asset(asset) as file,
-                archive.open(info, "w", force_zip64=True) as target,
-            ):
+            try:
+                file = open_asset(asset)
+            except FileNotFoundError:  # deleted while the entries before it were sent
+                continue
+            with file, archive.open(info, "w", force_zip64=True) as target:
                 while piece := file.read(PIECE):
                     target.write(piece)
                     yield from sink.take()
@@ -132,7 +133,7 @@ def _known(owner_id: str, asset_ids: list[str]) -> list[str]:
 def _named(assets: dict[str, Asset]) -> Iterator[Entry]:
     """Yield every asset under a path of its own, folders before what is in them."""
     paths: dict[str, str] = {}
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
 
     def path_of(asset: Asset) -> str:
         if asset.pk not in paths:
@@ -148,25 +149,20 @@ def _named(assets: dict[str, Asset]) -> Iterator[Entry]:
         yield Entry(path_of(asset), asset)
 
 
-def _unused(path: str, taken: set[str]) -> str:
-    """Return the path, with a number if another, in any case, is called so."""
+def _unused(path: str, taken: dict[str, int]) -> str:
+    """Return the path, with a number if another, in any case, is called so.
+
+    ``taken`` has the last number that each path was given.
+    """
     folder, slash, name = path.rpartition("/")
     stem, dot, suffix = name.rpartition(".")
     if not stem:
         stem, dot, suffix = name, "", ""
-    number = 1
+    wanted = path.lower()
+    number = taken.get(wanted, 1)
     while path.lower() in taken:
         number += 1
         path = f"{folder}{slash}{stem} ({number}){dot}{suffix}"
-    taken.add(path.lower())
+    taken[wanted] = number
+    taken.setdefault(path.lower(), 1)
     return path
-
-
-async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    try:
-        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-            yield piece
-    finally:
-        close = getattr(pieces, "close", None)
-        if close is not None:
-            await asyncio.to_thread(close)

@@ -87,9 +87,10 @@ class AssetDetail(SyncAPIView):
         wanted = checked(AssetChanges, request.data)
         changes, content = wanted.changes(), wanted.content()
         reads.find_asset(owner_id, asset_id)
-        asset = services.change_asset(owner_id, asset_id, **changes)
-        if content is not None:
-            asset = _replace(owner_id, asset_id, content)
+        if content is None:
+            asset = services.change_asset(owner_id, asset_id, **changes)
+        else:
+            asset = _replace(owner_id, asset_id, content, changes)
         return json_response(asset_document(asset, base_url=base_url_of(request)))
 
     def delete(self, request: Request, asset_id: str) -> HttpResponse:
@@ -223,11 +224,13 @@ def _create_of_json(owner_id: str, body: dict[str, Any]) -> Asset:
     )
 
 
-def _replace(owner_id: str, asset_id: str, content: bytes) -> Asset:
+def _replace(
+    owner_id: str, asset_id: str, content: bytes, changes: dict[str, Any]
+) -> Asset:
     draft = Draft()
     try:
         draft.append(content)
-        return services.replace_content(draft, owner_id, asset_id)
+        return services.replace_content(draft, owner_id, asset_id, **changes)
     finally:
         draft.discard()
 

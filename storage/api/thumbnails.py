@@ -42,22 +42,23 @@ async def answer_thumbnail(
     """
     if not has_thumbnail(asset.content_type):
         raise BadRequest("Only images and videos have thumbnails")
-    etag = f'"{asset.sha256}-{width}x{height}"'
-    if not is_fresh:
-        unchanged: HttpResponse | None = get_conditional_response(request, etag=etag)
-        if unchanged is not None:
-            return unchanged
-    picture = await _picture(asset, width, height, is_fresh=is_fresh)
-    return HttpResponse(
-        picture,
+    response = HttpResponse(
         content_type="image/jpeg",
         headers={
-            "ETag": etag,
+            "ETag": f'"{asset.sha256}-{width}x{height}"',
             "Cache-Control": "private, no-cache",
             "X-Content-Type-Options": "nosniff",
             "Content-Security-Policy": SANDBOX,
         },
     )
+    if not is_fresh:
+        conditional: HttpResponse | None = get_conditional_response(
+            request, etag=response["ETag"], response=response
+        )
+        if conditional is not None and conditional is not response:
+            return conditional
+    response.content = await _picture(asset, width, height, is_fresh=is_fresh)
+    return response
 
 
 def read_side(query: Mapping[str, str], name: str) -> int:

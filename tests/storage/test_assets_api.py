@@ -2,14 +2,17 @@
 
 import base64
 import io
+import time
 import zipfile
 from urllib.parse import quote, urlsplit
 
 import pytest
 
 from nodetool_site.lib.db import db
+from storage.api import archives
 from storage.api.archives import Entry, pack
-from storage.services import store_asset
+from storage.models import Asset
+from storage.services import delete_asset, store_asset
 from tests.storage.conftest import upload
 from tests.storage.test_quotas import files_in
 
@@ -218,6 +221,19 @@ async def test_a_change_that_cannot_be_changes_nothing(mine, body, status):
     assert (await mine.get(f"/api/assets/{asset['id']}")).json == asset
 
 
+@pytest.mark.parametrize("quota", [0, 15], ids=["of a folder", "over the quota"])
+async def test_a_change_whose_content_is_refused_changes_nothing(mine, settings, quota):
+    asset = await (file(mine) if quota else folder(mine))
+    settings.STORAGE_QUOTA_BYTES = quota
+
+    answer = await mine.request(
+        "PUT", f"/api/assets/{asset['id']}", {"name": "other", "data": "x" * 100}
+    )
+
+    assert answer.status == (413 if quota else 400)
+    assert (await mine.get(f"/api/assets/{asset['id']}")).json == asset
+
+
 async def test_a_folder_cannot_be_moved_into_itself(mine):
     outer = await folder(mine)
     inner = await folder(mine, parent=outer["id"])
@@ -375,6 +391,32 @@ async def test_a_search_is_read_in_pages_by_name(mine):
     assert second.json["next_cursor"] is None
 
 
+async def test_a_search_is_blind_to_the_case_of_every_alphabet(mine):
+    for name in ("Äpfel.txt", "ÄRGER (a+).txt", "apfel.txt", "ΩMEGA.txt"):
+        await file(mine, name)
+
+    for text, found in (
+        ("äP", ["Äpfel.txt"]),
+        ("ärger (A+)", ["ÄRGER (a+).txt"]),
+        ("ωmega", ["ΩMEGA.txt"]),
+        (".*", []),
+    ):
+        answer = await mine.get(f"/api/assets/search?query={quote(text)}")
+        assert names(answer) == found
+
+
+async def test_a_search_goes_on_after_the_longest_name(mine):
+    rune = "\N{DESERET SMALL LETTER LONG I}" * 254
+    for last in "ab":
+        await file(mine, rune + last)
+
+    search = f"/api/assets/search?query={quote(rune)}&page_size=1"
+    first = await mine.get(search)
+    second = await mine.get(f"{search}&cursor={first.json['next_cursor']}")
+
+    assert [names(page)[0][-1] for page in (first, second)] == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     "query", ["", "query=", "query=a", "query=%20a%20", "query=%00a"]
 )
@@ -488,6 +530,33 @@ async def test_an_archive_of_nothing_is_refused(mine, ids):
     answer = await mine.post("/api/assets/download", {"asset_ids": ids})
 
     assert answer.status == 422
+
+
+def test_an_archive_without_what_was_deleted_meanwhile_is_whole(alice):
+    gone, there = (
+        store_asset(alice.pk, b"x", name="a", content_type="text/plain")
+        for _ in range(2)
+    )
+    delete_asset(gone)
+
+    made = b"".join(pack([Entry("gone.txt", gone), Entry("there.txt", there)]))
+
+    with zipfile.ZipFile(io.BytesIO(made)) as archive:
+        assert archive.namelist() == ["there.txt"]
+
+
+def test_many_files_of_one_name_are_numbered_in_little_time():
+    assets = [
+        Asset(id=f"{n:032x}", key=f"{n:032x}.txt", name="a.txt") for n in range(9_000)
+    ]
+    started = time.process_time()
+
+    paths = [entry.path for entry in archives._named({a.pk: a for a in assets})]
+
+    # Ten and more, when each of them counts from the start.
+    assert time.process_time() - started < 4
+    assert paths[:2] == ["a.txt", "a (2).txt"]
+    assert paths[-1] == "a (9000).txt"
 
 
 def test_an_archive_is_made_in_small_pieces(alice):

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError, connections
 
 from storage import files
+from storage.errors import StorageUnavailable
 from storage.files import Draft, open_file, path_of, remove_stale_drafts
 from storage.models import Asset, User
 from storage.services import (
@@ -20,6 +21,7 @@ from storage.services import (
     delete_asset,
     delete_user,
     open_asset,
+    replace_content,
     store_asset,
 )
 
@@ -138,6 +140,65 @@ def test_a_row_that_fails_takes_its_file_along(alice):
 
     with pytest.raises(FileNotFoundError):
         open_file("twice.q")
+
+
+@pytest.fixture
+def lost_commit(monkeypatch):
+    """The next commit happens, and its answer does not come."""
+    connection = connections["default"]
+    commit = connection.commit
+
+    def lose() -> None:
+        def commit_unheard() -> None:
+            monkeypatch.setattr(connection, "commit", commit)
+            commit()
+            raise OperationalError("the connection is lost")
+
+        monkeypatch.setattr(connection, "commit", commit_unheard)
+
+    return lose
+
+
+def test_f04_a_file_whose_row_may_be_there_stays(alice, lost_commit):
+    lost_commit()
+
+    with pytest.raises(OperationalError):
+        store_asset(alice.pk, b"kept", name="a.txt", content_type="text/plain")
+
+    with open_asset(Asset.objects.get()) as file:
+        assert file.read() == b"kept"
+
+
+def test_f04_other_content_that_may_be_recorded_stays(alice, lost_commit):
+    asset = store_asset(alice.pk, b"old", name="a.txt", content_type="text/plain")
+    draft = Draft()
+    draft.append(b"new")
+    lost_commit()
+
+    with pytest.raises(OperationalError):
+        replace_content(draft, alice.pk, asset.pk)
+
+    with open_asset(Asset.objects.get()) as file:
+        assert file.read() == b"new"
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable(), PermissionError(13, "no")])
+def test_a_store_that_deletes_nothing_undoes_no_change(alice, monkeypatch, error):
+    asset = store_asset(alice.pk, b"old", name="a.txt", content_type="text/plain")
+    draft = Draft()
+    draft.append(b"new")
+
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("storage.services.delete_file", refuse)
+        changed = replace_content(draft, alice.pk, asset.pk)
+    with open_asset(changed) as file:
+        assert file.read() == b"new"
+
+    monkeypatch.setattr("storage.services.delete_file", refuse)
+    assert delete_asset(changed) == [asset.pk]
 
 
 def test_a_deleted_asset_has_no_file(alice):

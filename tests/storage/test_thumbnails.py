@@ -53,6 +53,8 @@ async def test_an_image_has_a_link_to_a_small_one(mine, picture, settings):
     tag = first.headers["etag"]
     again = await mine.request("GET", parts.path, if_none_match=tag)
     assert again.status == 304
+    assert again.headers["etag"] == tag
+    assert again.headers["cache-control"] == "private, no-cache"
 
 
 @pytest.mark.parametrize(
