@@ -3,7 +3,7 @@
 A thread of its own, with its own connection: a busy engine does not delay a heartbeat.
 Only the database's clock decides. In every process one thread does, in turn: renew the
 heartbeat, end cancels that nobody obeyed, settle the jobs of lost workers, ring again
-for jobs that nobody claimed, look after the file store and what is kept for a while.
+for jobs that nobody claimed. What may take long is done beside it, by ``Upkeep``.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from jobs import dispatch, retention, settlement
+from jobs import dispatch, settlement
 from jobs.executor import CANCELLED_BY_USER, describe_loss
 from jobs.log_writer import writer
 from jobs.models import Command, Job, Status, Worker
 from jobs.querysets import IS_LIVE
 from jobs.settlement import Ending
-from storage import upkeep
+from jobs.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from jobs.engine_host import EngineHost
@@ -41,8 +41,6 @@ RENEW_S = 3.0
 VALID_S = 10.0
 REAP_S = 2.0
 SWEEP_S = 10.0
-FILES_S = 60.0
-REPAIR_S = 3600.0
 RING_AGAIN_S = 15.0
 OBEY_S = 3.5
 MAX_ATTEMPTS = 3
@@ -74,6 +72,7 @@ class Liveness(threading.Thread):
         self._kind = kind
         self._host = host
         self._stopping = threading.Event()
+        self._upkeep = Upkeep()
         self._is_registered = threading.Event()
         self._due: dict[str, float] = {}
         self._slow_since = 0.0
@@ -84,22 +83,21 @@ class Liveness(threading.Thread):
     def start(self) -> None:
         """Register, then go on in the background; returns when the row is there."""
         super().start()
+        if self._may_settle():
+            self._upkeep.start()
         self._is_registered.wait(REGISTER_S)
 
     def stop(self) -> None:
         """Stop, and be gone at once for the others."""
         self._stopping.set()
+        self._upkeep.stop()
         self.join(TICK_S * 4)
 
     def run(self) -> None:
         """Tick until stopped."""
         self._safely(self._register)
         self._is_registered.set()
-        now = time.monotonic()
-        self._due["renew"] = now + RENEW_S
-        # Not among the first queries of a process: its start is being waited for.
-        for name in ("files", "repair", "overdue"):
-            self._due[name] = now + FILES_S
+        self._due["renew"] = time.monotonic() + RENEW_S
         while not self._stopping.wait(TICK_S):
             self._safely(self._tick)
         self._safely(Worker.objects.filter(pk=self._worker_id).delete)
@@ -120,9 +118,6 @@ class Liveness(threading.Thread):
         self._every("renew", RENEW_S, self._renew)
         if not self._may_settle():
             return
-        self._every("files", FILES_S, upkeep.sweep)
-        self._every("repair", REPAIR_S, upkeep.repair)
-        self._every("overdue", FILES_S, retention.delete_overdue)
         if not self._is_any_live():
             return
         self._every("cancels", TICK_S, self._end_ignored_cancels)

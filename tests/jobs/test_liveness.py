@@ -1,15 +1,16 @@
-"""What becomes of a server whose engine's loop is blocked by a node."""
+"""What becomes of a server whose engine's loop, or whose file store, is stuck."""
 
 import threading
 
 import msgspec
 import pytest
 
-from jobs import liveness, process, services
-from jobs.models import Job
+from jobs import liveness, process, services, upkeep
+from jobs.models import Job, Worker
 from jobs.requests import JobRequest
 from jobs.services import JobState
 from tests.end_to_end import graphs
+from tests.end_to_end.processes import wait_until
 from workflows.engine.context import NodeContext
 from workflows.engine.node import Node
 from workflows.nodes import registry
@@ -65,3 +66,30 @@ async def test_a_stuck_engine_is_left_behind_and_its_jobs_fail_with_the_nodes_na
     assert healthy.status == "completed"
     assert msgspec.json.decode(healthy.result)["text"] == "hello world"
     assert not await process.is_engine_well()
+
+
+def test_j01_a_file_store_that_hangs_delays_no_heartbeat(db, monkeypatch):
+    is_asked, go_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        is_asked.set()
+        go_on.wait(30)
+
+    monkeypatch.setattr("storage.upkeep.sweep", hang)
+    monkeypatch.setattr(upkeep, "PERIOD_S", 0.01)
+    monkeypatch.setattr(liveness, "TICK_S", 0.02)
+    monkeypatch.setattr(liveness, "RENEW_S", 0.02)
+    thread = liveness.Liveness("w", "web", None)
+    thread.start()
+    try:
+        assert is_asked.wait(20)
+        before = Worker.objects.get(pk="w").heartbeat_at
+
+        wait_until(
+            lambda: Worker.objects.get(pk="w").heartbeat_at > before,
+            what="a heartbeat",
+            timeout_s=10,
+        )
+    finally:
+        go_on.set()
+        thread.stop()
