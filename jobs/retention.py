@@ -13,7 +13,8 @@ from django.utils import timezone
 from jobs.log_writer import writer
 from jobs.models import SHORT_LIVED
 from nodetool_site.lib.sql_times import adapt
-from storage.services import FileRef, delete_files, delete_values_of_job
+from storage.files import FileRef
+from storage.services import delete_files, delete_values_of_job
 
 logger = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection
 
 from jobs import retention
 from storage import upkeep
+from storage.errors import StorageUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Upkeep(threading.Thread):
     def _safely(self, action: Callable[[], None]) -> None:
         try:
             action()
-        except DatabaseError as error:
+        except (DatabaseError, StorageUnavailable) as error:
             connection.close()
             logger.warning("files were not looked after: %s", error)
         except Exception:

@@ -19,11 +19,13 @@ from django.utils import timezone
 
 from storage import folders, quotas
 from storage.errors import InvalidFolder, StorageUnavailable, UnknownAsset
-from storage.files import Draft, delete_file, open_file
+from storage.files import Draft, FileRef, delete_file, open_file
 from storage.ids import new_id
 from storage.media_types import content_type_of, extension_for, has_thumbnail
 from storage.models import Asset, User
 from storage.models.asset import FOLDER_TYPE
+from storage.store_marks import mark
+from storage.stores import store
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +47,6 @@ class AssetFields(TypedDict, total=False):
     duration: float | None
     expires_at: datetime | None
     is_value: bool
-
-
-class FileRef(NamedTuple):
-    """Names a file in the store."""
-
-    name: str
-    is_temp: bool
 
 
 class KeptFile(NamedTuple):
@@ -144,6 +139,7 @@ def record_file(
 ) -> Asset:
     """Write the row of a file that is in the store; without a row the file goes."""
     with deleted_unless_recorded([file.ref]), transaction.atomic():
+        mark(store(is_temp=file.is_temp))
         parent_id = fields.pop("parent_id", None)
         if parent_id:
             quotas.lock_owner(owner_id)

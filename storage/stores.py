@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+import os
+import stat
+from collections.abc import Hashable, Iterator
+from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -19,7 +22,9 @@ from django.core.files import File
 from django.core.files.storage import FileSystemStorage
 
 from storage.errors import StorageFull, StorageUnavailable
+from storage.keys import FOLDERS
 
+MARKS = ".databases"
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 NO_ROOM_CODES = frozenset({"QuotaExceeded", "XMinioStorageFull", "EntityTooLarge"})
 MISSING_CODES = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -30,7 +35,14 @@ MISSING_EXTRA = (
 )
 
 
-class FileStore(Protocol):
+class StoredFile(NamedTuple):
+    """A file that is in a store, and since when."""
+
+    name: str
+    kept_at: datetime
+
+
+class FileStore(Hashable, Protocol):
     """Keeps whole files by name."""
 
     def keep(self, path: Path, name: str) -> None:
@@ -43,6 +55,18 @@ class FileStore(Protocol):
 
     def delete(self, name: str) -> None:
         """Delete; one that is missing is fine."""
+        ...
+
+    def files(self, after: str) -> Iterator[StoredFile]:
+        """Yield those whose names come after a text, in the order of names."""
+        ...
+
+    def mark(self, name: str) -> None:
+        """Leave a mark of this name beside the files; one that is there is fine."""
+        ...
+
+    def marks(self) -> set[str]:
+        """Return the names of all marks."""
         ...
 
 
@@ -101,6 +125,7 @@ class FolderStore:
     def keep(self, path: Path, name: str) -> None:
         """Rename: no reader ever finds half a file."""
         with telling_full_disk(), path.open("rb") as file:
+            os.utime(path)  # a draft may have waited for long
             self._files.save(name, _Movable(file, path))
 
     def open(self, name: str, start: int) -> BinaryIO:
@@ -112,6 +137,34 @@ class FolderStore:
     def delete(self, name: str) -> None:
         """Delete."""
         self._files.delete(name)
+
+    def files(self, after: str) -> Iterator[StoredFile]:
+        """Yield them folder by folder."""
+        for top in FOLDERS:
+            for part in _names_in(self.path_of(top)):
+                begin = f"{top}/{part}/"
+                if begin < after[: len(begin)]:
+                    continue
+                for file in _names_in(self.path_of(begin)):
+                    if begin + file > after:
+                        yield from self._described(begin + file)
+
+    def mark(self, name: str) -> None:
+        """Make a folder of that name, which no listing of files holds."""
+        with telling_full_disk():
+            folder = self.path_of(MARKS)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (folder / name).mkdir(mode=0o700, exist_ok=True)
+
+    def marks(self) -> set[str]:
+        """Look."""
+        return set(_names_in(self.path_of(MARKS)))
+
+    def _described(self, name: str) -> Iterator[StoredFile]:
+        with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+            there = self.path_of(name).lstat()
+            if stat.S_ISREG(there.st_mode):
+                yield StoredFile(name, datetime.fromtimestamp(there.st_mtime, UTC))
 
     def path_of(self, name: str) -> Path:
         """Return where a file lies."""
@@ -156,6 +209,39 @@ class BucketStore:
         """Delete."""
         with _telling_outage():
             self._client.delete_object(Bucket=self._storage.bucket_name, Key=name)
+
+    def files(self, after: str) -> Iterator[StoredFile]:
+        """Yield them page by page."""
+        for top in FOLDERS:
+            yield from self._listed(f"{top}/", after)
+
+    def mark(self, name: str) -> None:
+        """Put an empty object."""
+        with _telling_outage():
+            self._client.put_object(
+                Bucket=self._storage.bucket_name, Key=f"{MARKS}/{name}", Body=b""
+            )
+
+    def marks(self) -> set[str]:
+        """Look."""
+        begin = f"{MARKS}/"
+        return {file.name.removeprefix(begin) for file in self._listed(begin, "")}
+
+    def _listed(self, begin: str, after: str) -> Iterator[StoredFile]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._storage.bucket_name, Prefix=begin, StartAfter=after
+        )
+        with _telling_outage():
+            for page in pages:
+                for entry in page.get("Contents", ()):
+                    yield StoredFile(entry["Key"], entry["LastModified"])
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 @lru_cache(maxsize=4)

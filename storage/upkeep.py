@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from storage.files import remove_stale_drafts
+from storage.orphans import remove_orphans
 from storage.quotas import recount_stored_bytes
 from storage.services import delete_expired
 
@@ -20,5 +21,6 @@ def sweep() -> None:
 def repair() -> None:
     """Remove what killed processes left; set counts right that somebody got wrong."""
     remove_stale_drafts()
+    remove_orphans()
     if wrong := recount_stored_bytes():
         logger.warning("the stored bytes of %d users were counted again", wrong)

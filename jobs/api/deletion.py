@@ -10,7 +10,8 @@ from jobs.errors import InvalidTransition, JobNotFound
 from jobs.log_writer import writer
 from jobs.retention import delete_rows
 from jobs.services import JobState, read_state
-from storage.services import FileRef, delete_files
+from storage.files import FileRef
+from storage.services import delete_files
 
 
 async def delete_job(owner_id: str, job_id: str) -> None:

@@ -58,8 +58,13 @@ class Asset(models.Model):
         ordering = ("-created_at", "-id")
         indexes = [
             models.Index(
+                fields=("file_name",),
+                condition=~models.Q(file_name=""),
+                name="asset_by_file_name",
+            ),
+            models.Index(
                 fields=("owner", "parent", "-created_at", "-id"), name="asset_in_folder"
-            )
+            ),
         ]
 
     def __str__(self) -> str:

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 import zipfile
+from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
 
 from nodetool_site.checks import process_problems
-from storage import stores
+from storage import orphans, stores
 from storage.errors import StorageUnavailable
 from storage.files import open_file
 from storage.models import Asset
@@ -70,7 +72,8 @@ def buckets(client, endpoint, settings):
 
     def keys_in(bucket: str) -> list[str]:
         entries = client.list_objects_v2(Bucket=bucket).get("Contents", ())
-        return [entry["Key"] for entry in entries]
+        keys = [entry["Key"] for entry in entries]
+        return [key for key in keys if not key.startswith(stores.MARKS)]
 
     return keys_in
 
@@ -187,3 +190,23 @@ def test_buckets_without_their_package_are_told_with_the_cure(settings, monkeypa
         open_file("a.txt")
     problems = [cure for _, _, cure in process_problems()]
     assert problems == ["pip install 'nodetool[s3]', or unset them"]
+
+
+def test_objects_that_no_row_names_are_removed(alice, buckets, client, monkeypatch):
+    monkeypatch.setattr(orphans, "MIN_AGE", timedelta(seconds=-60))
+    monkeypatch.setattr(orphans, "LOOKED_AT_ONCE", 2)
+    end = timezone.now() + timedelta(days=1)
+    fields = {"name": "a.txt", "content_type": "text/plain"}
+    kept = store_asset(alice.pk, b"x", **fields)
+    temp = store_asset(alice.pk, b"x", expires_at=end, **fields)
+    for bucket, folder in (("files", "assets"), ("ending", "temp")):
+        for number in range(3):
+            name = f"{number}x.txt"
+            key = f"{folder}/{name[:2]}/{name}"
+            client.put_object(Bucket=bucket, Key=key, Body=b"x")
+
+    for _ in range(4):
+        orphans.remove_orphans()
+
+    assert buckets("files") == [f"assets/{kept.key[:2]}/{kept.key}"]
+    assert buckets("ending") == [f"temp/{temp.key[:2]}/{temp.key}"]

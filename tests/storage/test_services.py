@@ -82,6 +82,19 @@ def test_an_asset_knows_where_it_lies_and_comes_from(alice):
     assert {name: getattr(asset, name) for name in fields} == fields
 
 
+def test_a_draft_that_is_open_is_not_stale(alice):
+    draft = Draft()
+    draft.append(b"x")
+    draft._file.flush()
+    os.utime(draft.path, (0, 0))
+
+    assert remove_stale_drafts() == 0
+    draft.keep("abc.txt")
+
+    with open_file("abc.txt") as file:
+        assert file.read() == b"x"
+
+
 def test_ids_are_not_guessable(alice):
     ids = {
         store_asset(alice.pk, b"", name="a", content_type="x/y").pk for _ in range(50)

@@ -11,6 +11,7 @@ import pytest
 from nodetool_site.lib.errors import ApplicationError, PayloadTooLarge
 from storage import services as storage
 from storage.errors import QuotaExceeded
+from storage.files import FileRef
 from storage.models import Asset, User
 from tests.workflows import archive_corpus
 from tests.workflows.archive_corpus import MIB, asset, with_workflow, workflow
@@ -204,7 +205,7 @@ def test_files_of_others_and_missing_ones_are_left_out_and_told():
     save(graph)
     storage.delete_asset(gone)
     bundles.open_asset(lost).close()
-    storage.delete_files([storage.FileRef(lost.key, is_temp=False)])
+    storage.delete_files([FileRef(lost.key, is_temp=False)])
 
     archive = export_as("alice", "w")
 
