@@ -27,10 +27,12 @@ HOW_TO_SET_ONE = "django-admin changepassword --settings nodetool_site.settings"
 def make_folders() -> None:
     """Make the folders of the database and of the files, for their owner only.
 
-    Folders that exist keep their permissions: they may be shared on purpose.
+    That of the files is for the group as well where a proxy sends them. Folders that
+    exist keep their permissions: they may be shared on purpose.
     """
-    for folder in (settings.DATA_FOLDER, settings.ASSET_FOLDER):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.DATA_FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = 0o700 if settings.SENDFILE_HEADER == "none" else 0o750
+    settings.ASSET_FOLDER.mkdir(mode=mode, parents=True, exist_ok=True)
 
 
 def prepare(*, is_desktop: bool) -> list[str]:

@@ -96,7 +96,8 @@ def can_use_buckets() -> bool:
 
 def folder_store() -> FolderStore:
     """Return the store in ``ASSET_FOLDER``."""
-    return _folder_store(settings.ASSET_FOLDER)
+    is_sent_by_proxy = settings.SENDFILE_HEADER != "none"
+    return _folder_store(settings.ASSET_FOLDER, for_group=is_sent_by_proxy)
 
 
 @contextlib.contextmanager
@@ -111,14 +112,17 @@ def telling_full_disk() -> Iterator[None]:
 
 
 class FolderStore:
-    """Files below one folder, each readable by the server's account only."""
+    """Files below one folder, each readable by the server's account only.
 
-    def __init__(self, folder: Path) -> None:
+    ``for_group``: by its group too, which a proxy is in that sends the files.
+    """
+
+    def __init__(self, folder: Path, *, for_group: bool = False) -> None:
         # To overwrite is to repeat a write whose answer was lost: ids are unique.
         self._files = FileSystemStorage(
             location=folder,
-            file_permissions_mode=0o600,
-            directory_permissions_mode=0o700,
+            file_permissions_mode=0o640 if for_group else 0o600,
+            directory_permissions_mode=0o750 if for_group else 0o700,
             allow_overwrite=True,
         )
 
@@ -245,8 +249,8 @@ def _names_in(folder: Path) -> list[str]:
 
 
 @lru_cache(maxsize=4)
-def _folder_store(folder: Path) -> FolderStore:
-    return FolderStore(folder)
+def _folder_store(folder: Path, *, for_group: bool) -> FolderStore:
+    return FolderStore(folder, for_group=for_group)
 
 
 @lru_cache(maxsize=4)

@@ -50,12 +50,12 @@ async def answer_file(
     )
     if conditional is not None and conditional is not response:
         return conditional
-    if request.method == "GET" and _is_handed_off():
-        return _handed_off(asset, response)
     try:
         span = _span(request, asset, response["ETag"])
     except Unsatisfiable:
         return _unsatisfiable(asset)
+    if _is_handed_off(request, span):
+        return _handed_off(asset, response)
     if span is not None:
         response.status_code = 206
         response["Content-Range"] = span.content_range(asset.size)
@@ -67,12 +67,22 @@ async def answer_file(
     return await _answer(asset, span, response)
 
 
-def _is_handed_off() -> bool:
-    return settings.SENDFILE_HEADER != "none" and not uses_buckets()
+def _is_handed_off(request: HttpRequest, span: Span | None) -> bool:
+    """Tell whether the proxy sends the bytes.
+
+    It looks at the range itself. So one that is to be ignored is not shown to it:
+    several ranges, or an end before the start, mean something else to it.
+    """
+    if settings.SENDFILE_HEADER == "none" or uses_buckets():
+        return False
+    return request.method == "GET" and (
+        span is not None or "HTTP_RANGE" not in request.META
+    )
 
 
 def _handed_off(asset: Asset, response: HttpResponse) -> HttpResponse:
-    """Let the proxy in front send the bytes: it knows ranges itself."""
+    """Let the proxy in front send the bytes, or the part that the request asks for."""
+    del response["Accept-Ranges"]  # it says so itself
     path = path_of(asset.stored_as, is_temp=asset.is_temp)
     if settings.SENDFILE_HEADER == "x-sendfile":
         response["X-Sendfile"] = str(folder_store().path_of(path))

@@ -121,6 +121,15 @@ def test_new_folders_are_their_owners_alone(settings):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
+def test_a_proxy_that_sends_files_may_enter_their_folder(settings):
+    settings.SENDFILE_HEADER = "x-accel-redirect"
+
+    first_run.make_folders()
+
+    assert stat.S_IMODE(settings.DATA_FOLDER.stat().st_mode) == 0o700
+    assert stat.S_IMODE(settings.ASSET_FOLDER.stat().st_mode) == 0o750
+
+
 def test_folders_that_exist_keep_their_permissions(settings):
     settings.DATA_FOLDER.mkdir(mode=0o755)
 

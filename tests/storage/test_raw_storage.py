@@ -1,5 +1,8 @@
 """``/api/storage``: files by key, temporary ones too."""
 
+import re
+import stat
+
 import pytest
 from django.utils import timezone
 
@@ -163,3 +166,69 @@ async def test_a_download_is_handed_to_the_proxy(mine, asset, settings, header):
         head = await mine.request("HEAD", path)
         assert head.headers["content-length"] == "10"
         assert header not in head.headers
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "body"),
+    [
+        ("bytes=0-0,2-2", 200, b"0123456789"),
+        ("bytes=5-2", 200, b"0123456789"),
+        ("lines=1-2", 200, b"0123456789"),
+        ("bytes=10-", 416, None),
+        ("bytes=-0", 416, None),
+    ],
+)
+async def test_a_range_that_a_proxy_takes_otherwise_is_not_handed_to_it(
+    mine, asset, settings, wanted, status, body
+):
+    settings.SENDFILE_HEADER = "x-accel-redirect"
+
+    answer = await mine.request("GET", f"/storage/{key_of(asset)}", range=wanted)
+
+    assert answer.status == status
+    assert "x-accel-redirect" not in answer.headers
+    if body is None:
+        assert answer.json["detail"] == "Range not satisfiable"
+        assert answer.headers["content-range"] == "bytes */10"
+    else:
+        assert answer.body == body
+
+
+BY_THE_PROXY = {  # what nginx takes over, or says of the file that it sends
+    "cache-control",
+    "content-disposition",
+    "content-length",
+    "content-type",
+    "x-accel-redirect",
+}
+
+
+async def test_the_proxy_is_told_to_pass_on_each_header(mine, asset, settings):
+    settings.SENDFILE_HEADER = "x-accel-redirect"
+    guide = (settings.BASE_DIR / "docs/operations.md").read_text()
+    location = guide.partition("location /protected/ {")[2].partition("}")[0].lower()
+    passed_on = set(re.findall(r"add_header ([\w-]+) ", location))
+
+    answer = await mine.request(
+        "GET", f"/storage/{key_of(asset)}", origin="https://app.example.org"
+    )
+
+    assert set(answer.headers) - BY_THE_PROXY == passed_on - {"vary"}
+
+
+@pytest.mark.parametrize(
+    ("header", "file_mode", "folder_mode"),
+    [("none", 0o600, 0o700), ("x-accel-redirect", 0o640, 0o750)],
+)
+async def test_the_proxys_group_reads_what_is_handed_to_it(
+    mine, settings, header, file_mode, folder_mode
+):
+    settings.SENDFILE_HEADER = header
+
+    stored = (await upload(mine)).json
+
+    key = key_of(stored)
+    file = settings.ASSET_FOLDER / "assets" / key[:2] / key
+    assert stat.S_IMODE(file.stat().st_mode) == file_mode
+    for folder in (file.parent, file.parent.parent):
+        assert stat.S_IMODE(folder.stat().st_mode) == folder_mode
