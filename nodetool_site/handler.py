@@ -31,6 +31,8 @@ from nodetool_site.lib.bodies import BodyStream, body_limit, is_streamed
 from nodetool_site.lib.errors import BadRequest, PayloadTooLarge
 from nodetool_site.lib.surfaces import is_page
 from nodetool_site.refusals import refusal_response
+from storage.errors import StorageFull
+from storage.stores import telling_full_disk
 
 IN_MEMORY_BODY_BYTES = 1024**2
 
@@ -81,7 +83,7 @@ class Handler(ASGIHandler):
             status = await self._answer(request, disconnected, send)
         except RequestAborted:
             return
-        except (BadRequest, PayloadTooLarge) as error:
+        except (BadRequest, PayloadTooLarge, StorageFull) as error:
             refusal = refusal_response(error, scope["path"])
             status = refusal.status_code
             request_id = request_id_of(_header(scope, b"x-request-id"))
@@ -136,6 +138,7 @@ class Handler(ASGIHandler):
 
         Raises:
             PayloadTooLarge: over the limit of the path.
+            StorageFull: there is no room for it.
             RequestAborted: the client has gone.
         """
         limit = body_limit(scope["method"], scope["path"])
@@ -156,7 +159,8 @@ class Handler(ASGIHandler):
                 body = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - the request's
                     IN_MEMORY_BODY_BYTES
                 )
-            body.write(chunk)
+            with telling_full_disk():
+                body.write(chunk)
             if not more:
                 body.seek(0)
                 return body, size

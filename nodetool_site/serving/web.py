@@ -21,6 +21,8 @@ from nodetool_site.lib.errors import (
 )
 from nodetool_site.refusals import refusal_response
 from nodetool_site.serving.transport import Gate
+from storage.errors import StorageFull
+from storage.stores import telling_full_disk
 
 BODY_PIECE_BYTES = 64 * 1024
 MAX_QUEUED_BODY_BYTES = 512 * 1024
@@ -146,7 +148,14 @@ class Request(WebRequest):  # type: ignore[misc] # Daphne is untyped
         elif self._limit and self.received_bytes > self._limit:
             self.refuse(PayloadTooLarge())
         else:
-            self.content.write(data)
+            self._spool(data)
+
+    def _spool(self, data: bytes) -> None:
+        try:
+            with telling_full_disk():
+                self.content.write(data)
+        except StorageFull as error:
+            self.refuse(error)
 
     def process(self) -> Any:
         """Start the application; Daphne does the upgrade to a WebSocket."""

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.end_to_end.client import ApiClient
@@ -214,7 +215,11 @@ async def test_f10_a_full_disk_is_told_and_the_server_goes_on(
     new_embedded_server, small_disk
 ):
     server = new_embedded_server(
-        env={"ASSET_FOLDER": str(small_disk), "MAX_UPLOAD_BYTES": "0"}
+        env={
+            "ASSET_FOLDER": str(small_disk),
+            "TMPDIR": str(small_disk),
+            "MAX_UPLOAD_BYTES": "0",
+        }
     )
     async with ApiClient(server.base_url) as client:
         kept = await client.request("PUT", "/api/storage/temp/a.bin", data=b"x" * 1000)
@@ -229,6 +234,19 @@ async def test_f10_a_full_disk_is_told_and_the_server_goes_on(
         assert (await client.get("/storage/temp/a.bin")).content == b"x" * 1000
         again = await client.request("PUT", "/api/storage/temp/c.bin", data=b"y" * 1000)
         assert again.status == 200
+        # The first finds no room as it comes, the second when it is handed on.
+        for size in (8 * MB, 3 * MB):
+            form = aiohttp.FormData()
+            content = io.BytesIO(BLOCK * (size // MB))
+            form.add_field("file", content, filename="b.zip")
+            spooled = await client.request(
+                "POST", "/api/workflows/import-bundle", data=form
+            )
+            assert (spooled.status, spooled.json["code"]) == (
+                507,
+                "INSUFFICIENT_STORAGE",
+            )
+        assert (await client.get("/storage/temp/c.bin")).content == b"y" * 1000
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 """Bundles over HTTP: headers, who may, what is refused."""
 
 import asyncio
+import errno
 import io
 import json
 import zipfile
 
 import pytest
+from django.core.files import uploadhandler
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from storage import services as storage
@@ -120,6 +122,19 @@ def test_no_room_is_a_413_that_says_so(api, settings):
 
     assert answer.status_code == 413
     assert "quota" in answer.json()["detail"]
+
+
+def test_f10_a_full_disk_is_a_507(api, settings, monkeypatch):
+    def full(*_args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 0
+    monkeypatch.setattr(uploadhandler, "TemporaryUploadedFile", full)
+
+    answer = send(api("alice"), with_workflow(asset()))
+
+    assert answer.status_code == 507
+    assert answer.json()["code"] == "INSUFFICIENT_STORAGE"
 
 
 def test_a_wrong_workflow_is_a_422_that_names_the_field(api):

@@ -13,6 +13,7 @@ from nodetool_site.lib.api import AsyncAPIView
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import BadRequest
 from nodetool_site.lib.threads import in_threads, to_its_end
+from storage.stores import telling_full_disk
 from workflows import bundle_imports, bundles
 from workflows.api import answers
 from workflows.api.callers import caller_of, check_known
@@ -76,7 +77,8 @@ async def _import(file: BinaryIO, owner_id: str) -> Workflow:
 
 def _uploaded(request: Request) -> BinaryIO:
     """Return the file of the form. Parsing the form reads the whole body."""
-    upload = request.FILES.get("file")
+    with telling_full_disk():
+        upload = request.FILES.get("file")
     if upload is None:
         raise BadRequest("Send the bundle as the file 'file' of a form")
     return cast("BinaryIO", upload.file)
