@@ -16,6 +16,7 @@ from django.db import connection
 
 from jobs.querysets import IS_LIVE
 from nodetool_site.lib.sql_times import adapt
+from workflows.reads import may_run
 
 _COLUMNS = (
     "id, owner_id, workflow_id, name, job_type, execution_strategy, status, graph,"
@@ -45,10 +46,6 @@ _WAITING_CAP = f" AND ({_COUNT} AND status = 'scheduled') < %s"
 # would count what was there before it was granted. On SQLite one process writes.
 _LOCK = "SELECT pg_advisory_xact_lock(%s, hashtext(%s)); "
 _LOCK_CLASS = 0x6A6F6273  # any number that nobody else locks
-_MAY_RUN = (
-    "SELECT 1 FROM workflows_workflow"
-    " WHERE id = %s AND (owner_id = %s OR access = 'public')"
-)
 
 
 @dataclass(slots=True, frozen=True)
@@ -106,15 +103,12 @@ def insert_job(cursor: Any, job: NewJob) -> tuple[str, str] | None:
     return row
 
 
-def is_over_caps(cursor: Any, job: NewJob) -> bool:
+def is_over_caps(job: NewJob) -> bool:
     """Tell whether the caps are why ``insert_job`` made no row of a free id.
 
     Else there is no such workflow.
     """
-    if job.graph is not None:
-        return True
-    cursor.execute(_MAY_RUN, (job.workflow_id, job.owner_id))
-    return cursor.fetchone() is not None
+    return job.graph is not None or may_run(job.workflow_id, user_id=job.owner_id)
 
 
 def _cap_values(job: NewJob) -> tuple[tuple[str, int], tuple[str, int]]:

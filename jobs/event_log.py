@@ -142,11 +142,11 @@ class JobLog:
             if len(data) <= MAX_INLINE_BYTES:
                 self._append(data, len(data))
                 return
-        before = self._large.waiting_bytes
+        before = self._large.bytes_put_aside
         for part in self._large.shrink(event):
             data = encode_event(part)
-            grown = self._large.waiting_bytes - before
-            before = self._large.waiting_bytes
+            grown = self._large.bytes_put_aside - before
+            before = self._large.bytes_put_aside
             self._append(data, len(data) + grown)
 
     @property
@@ -184,7 +184,7 @@ class JobLog:
 
     def change_status(self, to: str, event: JobUpdate) -> None:
         """Append ``event`` and store the status ``to`` with it."""
-        before = self._large.waiting_bytes
+        before = self._large.bytes_put_aside
         if self.mask.is_needed:
             event = cast("JobUpdate", self.mask.event(event))
         if event.error:
@@ -199,7 +199,7 @@ class JobLog:
         change = StatusChange(
             to=to, event=data, error=error, result=result, usage=usage
         )
-        self._append(change, len(data) + self._large.waiting_bytes - before)
+        self._append(change, len(data) + self._large.bytes_put_aside - before)
 
     async def stored(self) -> None:
         """Wait until everything that was appended is stored.

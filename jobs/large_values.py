@@ -52,13 +52,14 @@ class StoredValue:
 class LargeValues:
     """Replaces the large values of one job's events by references.
 
-    ``waiting`` holds the bytes until the writer takes them. A value that comes in
-    several events (a result, an output, the properties of the next) is stored once.
+    ``waiting`` holds the bytes until the writer takes them; ``bytes_put_aside`` counts
+    all that ever were there. A value that comes in several events (a result, an output,
+    the properties of the next) is stored once.
     """
 
     def __init__(self) -> None:
         self.waiting: deque[StoredValue] = deque()
-        self.waiting_bytes = 0
+        self.bytes_put_aside = 0
         self._known: OrderedDict[bytes, dict[str, Any]] = OrderedDict()
         # A text goes from node to node: the same object comes in event after event.
         self._last_text: tuple[str, dict[str, Any]] | None = None
@@ -138,7 +139,7 @@ class LargeValues:
             extension="txt" if is_text else "json",
         )
         self.waiting.append(stored)
-        self.waiting_bytes += len(data)
+        self.bytes_put_aside += len(data)
         return self._remember(digest, stored, kind)
 
     def _remember(

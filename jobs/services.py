@@ -333,7 +333,7 @@ def _existing(cursor: Any, new: NewJob) -> _Created:
     cursor.execute(_EXISTING, (new.id,))
     row = cursor.fetchone()
     if row is None:
-        return _Created(None, is_refused=is_over_caps(cursor, new))
+        return _Created(None, is_refused=is_over_caps(new))
     owner_id, payload_hash, workflow_id, status, last_seq = row
     if owner_id != new.owner_id or payload_hash != new.payload_hash:
         return _Created(None, is_taken=True)

@@ -89,6 +89,13 @@ def list_public(*, limit: int, after: TimePosition | None = None) -> Page:
     return _page(_PUBLIC, [], limit=limit, after=after)
 
 
+def may_run(workflow_id: str, *, user_id: str) -> bool:
+    """Tell whether there is a workflow of that id that the user may run."""
+    with connection.cursor() as cursor:
+        cursor.execute(_select("1", _VISIBLE), [workflow_id, user_id])
+        return cursor.fetchone() is not None
+
+
 def read_runnable(workflow_id: str, *, user_id: str) -> SavedWorkflow | None:
     """Return a workflow that the user may run."""
     document = read_document(workflow_id, user_id=user_id)

@@ -32,10 +32,6 @@ _NEWEST_FIRST = " ORDER BY created_at DESC, id DESC LIMIT %s"
 _HEAD = (
     "SELECT workflow_id, status, last_seq FROM jobs_job WHERE id = %s AND owner_id = %s"
 )
-_MAY_RUN = (
-    "SELECT 1 FROM workflows_workflow"
-    " WHERE id = %s AND (owner_id = %s OR access = 'public')"
-)
 _NEWEST_BATCH = (
     "SELECT job.status, batch.body FROM jobs_job job LEFT JOIN jobs_eventbatch batch"
     " ON batch.job_id = job.id AND batch.last_seq = job.last_seq WHERE job.id = %s"
@@ -146,11 +142,6 @@ def read_events(owner_id: str, job_id: str, after: int) -> EventPage | None:
     workflow_id, status, last_seq = row
     page = feed.read_page(job_id, after) if after < last_seq else None
     return EventPage(page, workflow_id, last_seq, status in TERMINAL)
-
-
-def may_run(owner_id: str, workflow_id: str) -> bool:
-    """Whether the workflow exists for this caller."""
-    return _fetch_one(_MAY_RUN, (workflow_id, owner_id)) is not None
 
 
 def read_outcome(job_id: str) -> tuple[str, bytes | None] | None:

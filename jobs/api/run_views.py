@@ -22,7 +22,6 @@ from jobs.api.base import (
 )
 from jobs.api.documents import status_event
 from jobs.api.partial_outputs import outputs_so_far
-from jobs.api.reads import may_run
 from jobs.api.run_requests import RunOptions, read_flag, read_run
 from jobs.api.sse import RETRY_MS, EventStream, StreamOptions, stream_response
 from jobs.api.waiting import open_end_reader, wait_for_outcome
@@ -35,6 +34,7 @@ from nodetool_site.lib.db import db
 from storage.rendering import render_json, render_object
 from workflows.errors import WorkflowNotFound
 from workflows.ids import is_usable_id
+from workflows.reads import may_run
 
 
 class RunWorkflow(FollowingView):
@@ -65,7 +65,7 @@ class RunWorkflow(FollowingView):
         if not is_usable_id(workflow_id):
             raise WorkflowNotFound(workflow_id)
         if options.job.graph is not None and not await db(
-            may_run, owner_id, workflow_id
+            may_run, workflow_id, user_id=owner_id
         ):
             raise WorkflowNotFound(workflow_id)
         if is_stream:
