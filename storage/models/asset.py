@@ -24,8 +24,12 @@ class Asset(models.Model):
     id = models.CharField(
         primary_key=True, max_length=64, default=new_id, editable=False
     )
+    # Without an index of its own: ``asset_in_folder`` begins with it.
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="assets"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="assets",
+        db_index=False,
     )
     name = models.CharField(max_length=255)
     content_type = models.CharField(max_length=127)
@@ -64,6 +68,13 @@ class Asset(models.Model):
             ),
             models.Index(
                 fields=("owner", "parent", "-created_at", "-id"), name="asset_in_folder"
+            ),
+            # For the root folder: to PostgreSQL "parent IS NULL" is no value, so it
+            # would sort all that is there. The condition is that of ``kept()``.
+            models.Index(
+                fields=("owner", "-created_at", "-id"),
+                name="asset_kept",
+                condition=models.Q(expires_at=None, is_value=False),
             ),
         ]
 

@@ -11,12 +11,19 @@ from jobs import commands
 from jobs.api import reads as jobs
 from jobs.models import Job
 from nodetool_site.lib.pagination import TimePosition
+from storage import reads as assets
 from workflows import reads as workflows
 
 pytestmark = pytest.mark.django_db
 
 AFTER = TimePosition(timezone.now(), "row")
 LISTS = {
+    "asset_in_folder": lambda: assets.list_assets(
+        "1", {"parent_id": "folder"}, base_url=""
+    ),
+    "asset_kept": lambda: assets.list_assets(
+        "1", {"content_type": "image"}, base_url=""
+    ),
     "command_of_job": lambda: commands.read("job", after=7),
     "job_newest": lambda: jobs.list_jobs("1", limit=100, after=AFTER),
     "job_newest_of_all": lambda: list(Job.objects.order_by("-created_at", "-pk")[:50]),
