@@ -189,6 +189,42 @@ async def test_a_loop_that_outgrows_the_model_goes_on_without_its_oldest_results
     assert done.loop.text == "ok"
 
 
+TOO_LONG = error_for_status(400, "too long", code="context_length_exceeded")
+
+
+def long_talk(count):
+    exchange = [said("user", "u" * 400), said("assistant", "a" * 400)]
+    return (*exchange * count, said("user", "now?"))
+
+
+async def run_talk(provider, messages):
+    request = ChatRequest(model="model", messages=messages)
+    loop = AgentLoop(provider.reached(), request, usage=UsageTally())
+    async for _ in loop.run():
+        pass
+    return loop
+
+
+async def test_a_conversation_that_its_provider_finds_too_long_is_shortened():
+    provider = Answers([TOO_LONG], [TOO_LONG], [Chunk(text="ok")])
+
+    loop = await run_talk(provider, long_talk(8))
+
+    sizes = [len(request.messages) for request in provider.requests]
+    assert sizes == [17, 7, 3]
+    assert provider.requests[-1].messages[-1].text == "now?"
+    assert loop.text == "ok"
+
+
+async def test_what_cannot_be_shortened_fails_with_the_providers_words():
+    provider = Answers([TOO_LONG], [TOO_LONG], [Chunk(text="never")])
+
+    with pytest.raises(ProviderError, match="too long"):
+        await run_talk(provider, long_talk(1))
+
+    assert [len(request.messages) for request in provider.requests] == [3, 1]
+
+
 async def test_a_long_result_is_cut():
     provider = Answers([call("long", "{}")], [Chunk(text="ok")])
     long = Returns("long", ["x" * tools.MAX_RESULT])

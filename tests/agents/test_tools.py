@@ -19,9 +19,11 @@ from workflows.agents import client_tools as module
 from workflows.agents.client_tools import ClientTool, client_tools
 from workflows.agents.tool_names import UnknownTool, tools_named
 from workflows.agents.tools import AskedCall, Outcome, perform, tool_name
+from workflows.agents.type_schemas import schema_of
 from workflows.engine.context import NodeContext, RunContext
 from workflows.engine.errors import NodeTypeOff
 from workflows.engine.events import ClientToolCall, LogUpdate
+from workflows.engine.type_specs import TypeSpec
 
 
 def run_of(*workflows, **ports: Any) -> RunContext:
@@ -144,6 +146,17 @@ async def test_the_schema_of_a_node_tells_types_and_bounds():
     assert tool.parameters["additionalProperties"] is False
     kinds = tool.parameters["properties"]["a"]["anyOf"]
     assert kinds == [{"type": "integer"}, {"type": "number"}]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [(("a", "b"), "string"), ((1, 2), "integer"), (("a", 1), None), ((True,), None)],
+)
+def test_a_choice_tells_its_type_where_it_has_one(values, kind):
+    schema = schema_of(TypeSpec("enum", values=values))
+
+    assert schema["enum"] == list(values)
+    assert schema.get("type") == kind
 
 
 async def test_the_items_that_a_node_streams_are_a_list():

@@ -38,23 +38,41 @@ ROWS = [
         + openai_list("flux", type="image")
         + openai_list("bge", type="embedding")
         + openai_list("guard", type="moderation")
-        + openai_list("odd", type=7),
+        + openai_list("ranker", type="rerank")
+        + openai_list("odd", type=7)
+        + openai_list("new", type="a new word"),
         "/models",
         [
             ModelInfo("llama", 5, 9, name="Llama"),
             ModelInfo("flux", 5, kind="image"),
             ModelInfo("bge", 5, kind="embedding"),
+            ModelInfo("odd", 5),
+            ModelInfo("new", 5),
         ],
     ),
     (
         "mistral",
         {
-            "data": openai_list("m", capabilities={"completion_chat": True})
-            + openai_list("ocr", capabilities={"completion_chat": False})
-            + openai_list("mistral-embed", capabilities={"completion_chat": False})
+            "data": openai_list(
+                "m",
+                capabilities={"completion_chat": True, "completion_fim": False},
+                name="m",
+                max_context_length=131072,
+                aliases=[],
+                type="base",
+            )
+            + openai_list("own", capabilities={}, type="fine-tuned")
+            + openai_list("ocr", capabilities={"completion_chat": False}, type="base")
+            + openai_list(
+                "mistral-embed", capabilities={"completion_chat": False}, type="base"
+            )
         },
         "/models",
-        [ModelInfo("m", 5), ModelInfo("mistral-embed", 5, kind="embedding")],
+        [
+            ModelInfo("m", 5, 131072),
+            ModelInfo("own", 5),
+            ModelInfo("mistral-embed", 5, kind="embedding"),
+        ],
     ),
     (
         "vllm",

@@ -445,6 +445,23 @@ async def test_gemini_is_sent_no_parameters_where_there_are_none(parameters):
     assert function == {"name": "now", "description": ""}
 
 
+@pytest.mark.parametrize("name", ["openai", "anthropic", "gemini", "ollama"])
+async def test_the_schema_of_a_tool_says_that_it_is_an_object(name):
+    properties = {"city": {"type": "string"}}
+    tool = Tool("weather", "", {"properties": properties})
+
+    body = (await sent(name, asked(tools=(tool,)))).body
+
+    (said_,) = body["tools"]
+    given = {
+        "openai": lambda: said_["function"]["parameters"],
+        "ollama": lambda: said_["function"]["parameters"],
+        "anthropic": lambda: said_["input_schema"],
+        "gemini": lambda: said_["functionDeclarations"][0]["parametersJsonSchema"],
+    }[name]()
+    assert given == {"type": "object", "properties": properties}
+
+
 async def test_what_gemini_has_read_for_a_search_is_counted():
     usage = {
         "promptTokenCount": 10,

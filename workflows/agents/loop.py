@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from workflows.agents.answers import AgentError, Answer, ask
-from workflows.agents.context_window import fitted
+from workflows.agents.context_window import ANSWER_TOKENS, fitted, tokens_of
 from workflows.agents.tools import (
     MAX_ARGUMENTS,
     AskedCall,
@@ -25,6 +25,7 @@ from workflows.agents.tools import (
 )
 from workflows.engine.context import ReachedModel
 from workflows.engine.usage import UsageTally
+from workflows.providers.base import ProviderError
 from workflows.providers.messages import (
     ChatRequest,
     FinishReason,
@@ -86,7 +87,8 @@ class AgentLoop:
     ``tools`` run here. Those of ``request`` belong to whoever asks: an answer that
     calls some of them is the last, and ``passed_calls`` are these calls; what it calls
     of ``tools`` as well does not run, and one of these with a name of theirs is left
-    out. ``must_fit``: the oldest exchanges go where the model has no room for them.
+    out. ``must_fit``: the oldest exchanges go where the model has no room for them, or
+    its provider says so.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class AgentLoop:
         self._tools = {t.name: t for t in tools if t.name not in self._asker_names}
         self._max_rounds = max_rounds
         self._must_fit = must_fit
+        self._context_tokens = reached.context_tokens
         self._messages = list(request.messages)
         self._text: list[str] = []
         self._fault = ""
@@ -137,11 +140,18 @@ class AgentLoop:
                 the request than is kept.
         """
         for rounds in range(self._max_rounds + 1):
-            request = self._next_request(is_last=rounds == self._max_rounds)
-            answer = Answer(request)
-            async with aclosing(self._say(request, answer)) as pieces:
-                async for piece in pieces:
-                    yield piece
+            answer = None
+            while answer is None:
+                request = self._next_request(is_last=rounds == self._max_rounds)
+                answer = Answer(request)
+                try:
+                    async with aclosing(self._say(request, answer)) as pieces:
+                        async for piece in pieces:
+                            yield piece
+                except ProviderError as error:
+                    if answer.has_begun or not self._makes_room(request, error):
+                        raise
+                    answer = None
             if not answer.tool_calls:
                 self.finish_reason = answer.finish_reason or "stop"
                 self._fault = answer.fault
@@ -196,9 +206,20 @@ class AgentLoop:
             return tuple(self._messages)
         return fitted(
             self._messages,
-            context_tokens=self._reached.context_tokens,
+            context_tokens=self._context_tokens,
             answer_tokens=self._request.max_tokens,
         )
+
+    def _makes_room(self, request: ChatRequest, error: ProviderError) -> bool:
+        """Tell whether the next request is shorter, as this one was too long.
+
+        How many tokens a text has is only guessed, and in some languages it is more.
+        """
+        if error.code != "context_length_exceeded" or not self._must_fit:
+            return False
+        half = sum(map(tokens_of, request.messages)) // 2
+        self._context_tokens = half + (self._request.max_tokens or ANSWER_TOKENS)
+        return self._conversation() != request.messages
 
     async def _say(
         self, request: ChatRequest, answer: Answer

@@ -72,7 +72,7 @@ def _schema_of(spec: TypeSpec) -> dict[str, Any]:
     if name in _PLAIN:
         return {"type": _PLAIN[name]}
     if name == "enum":
-        return {"enum": list(spec.values or ())}
+        return _enum_schema(list(spec.values or ()))
     if name == "union":
         return {"anyOf": [schema_of(arg) for arg in args]} if args else {}
     if name in ("list", "tuple"):
@@ -95,11 +95,19 @@ def _checked(name: str, spec: TypeSpec, value: Any) -> Any:
         raise ValueMisfit(f"field '{name}': {misfit}") from None
 
 
+def _enum_schema(values: list[Any]) -> dict[str, Any]:
+    """Return a choice with its type, which some vendors want to be told."""
+    types = {str: "string", int: "integer"}
+    found = {types.get(type(value), "") for value in values}
+    kind = found.pop() if len(found) == 1 else ""
+    return {"type": kind, "enum": values} if kind else {"enum": values}
+
+
 def _asset_schema(name: str) -> dict[str, Any]:
     text = {"type": ["string", "null"]}
     return {
         "type": "object",
         "description": "A reference to a file, as another tool gave it.",
-        "properties": {"type": {"const": name}, "uri": text, "asset_id": text},
+        "properties": {"type": _enum_schema([name]), "uri": text, "asset_id": text},
         "required": ["type"],
     }

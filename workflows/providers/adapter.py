@@ -266,8 +266,8 @@ def told(request: ChatRequest, instruction: str) -> ChatRequest:
 
 
 def schema_of(tool: Tool) -> dict[str, Any]:
-    """Return the JSON schema of a tool's parameters, also of one without any."""
-    return tool.parameters or NO_PARAMETERS
+    """Return the JSON schema of a tool's parameters, always that of an object."""
+    return {**NO_PARAMETERS, **tool.parameters}
 
 
 def unix_seconds(text: Any) -> int:

@@ -18,6 +18,7 @@ from workflows.providers.adapter import (
     arguments_of,
     encoded,
     finish_of,
+    schema_of,
     told,
 )
 from workflows.providers.embeddings import BatchSize, EmbeddingAdapter, VectorBatch
@@ -350,7 +351,7 @@ def _config(request: ChatRequest, *, has_format: bool) -> dict[str, Any]:
 
 def _function(tool: Tool) -> dict[str, Any]:
     function: dict[str, Any] = {"name": tool.name, "description": tool.description}
-    takes = tool.parameters
+    takes = schema_of(tool)
     if takes.get("properties") or not takes.keys() <= OBJECT_ONLY:
         function["parametersJsonSchema"] = takes
     return function

@@ -471,14 +471,10 @@ _CONTEXT_NAMES = (
     "max_model_len",
     "max_context_length",
 )
-# What some say of a model besides its id.
-_KINDS: dict[Any, ModelKind] = {
-    None: "language",
-    "": "language",
-    "model": "language",
-    "chat": "language",
-    "language": "language",
-    "code": "language",
+# What some say of a model besides its id; with any other word it is for language.
+_KINDS: dict[str, ModelKind | None] = {
+    "moderation": None,
+    "rerank": None,
     "embedding": "embedding",
     "image": "image",
     "video": "video",
@@ -509,7 +505,7 @@ def _kind(entry: dict[str, Any], model_id: str) -> ModelKind | None:
     kind = kind_of(model_id)
     if kind == "language":
         said = entry.get("type")
-        kind = _KINDS.get(said) if isinstance(said, str | None) else None
+        kind = _KINDS.get(said, kind) if isinstance(said, str) else kind
     abilities = entry.get("capabilities")
     talks = not isinstance(abilities, dict) or abilities.get("completion_chat", True)
     return kind if talks or kind != "language" else None
