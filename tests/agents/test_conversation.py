@@ -107,3 +107,13 @@ async def test_a_name_that_a_model_made_up_goes_back_as_vendors_take_it():
 
     assert read_back[1].tool_calls == (ToolCall("1", "no_tool_"),)
     assert read_back[2].name == "no_tool_"
+
+
+async def test_what_was_thought_comes_back_with_calls_alone():
+    read_back = await read(
+        {"role": "user", "content": "Hi"},
+        asked("1", thinking="hm"),
+        {"role": "assistant", "content": "Seven.", "thinking": "so"},
+    )
+
+    assert [message.reasoning for message in read_back] == ["", "hm", "", ""]

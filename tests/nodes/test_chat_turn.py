@@ -82,6 +82,7 @@ async def test_chunks_come_first_then_the_last_one_then_the_message():
         thread_id="t1",
         role="assistant",
         content="twelve chars",
+        thinking="hm",
         provider="fake",
         model="scripted",
     )

@@ -27,6 +27,7 @@ async def read_conversation(
     A tool's result always follows its call: where it was not stored by itself, the one
     that the call carries is taken; a result without its call is left out. So is what is
     left of a turn whose question is too old to be there: no vendor takes a call first.
+    What was thought comes with calls alone: some vendors want it back with them.
     """
     results = {
         message["tool_call_id"]: await _parts(message, read_part, is_last=False)
@@ -42,7 +43,14 @@ async def read_conversation(
         calls = _calls_of(message) if role == "assistant" else []
         if not content and not calls:
             continue
-        read.append(Message(role, content, tool_calls=tuple(map(_tool_call, calls))))
+        read.append(
+            Message(
+                role,
+                content,
+                tool_calls=tuple(map(_tool_call, calls)),
+                reasoning=_text(message.get("thinking")) if calls else "",
+            )
+        )
         read.extend(_result(call, results) for call in calls)
     return _without_half_a_turn(read)
 
