@@ -13,8 +13,6 @@ from django.conf import settings
 
 from jobs import process
 from jobs.dispatch import TASK_NAME
-from nodetool_site.lib.errors import ApplicationError
-from storage.start_up import prepare_process
 
 SHUT_DOWN = "Worker shut down"
 # The event log's thread waits for the database some dozen times in a group commit, and
@@ -35,14 +33,7 @@ def run_job(job_id: str) -> None:
 
 @worker_init.connect
 def _start(**_: Any) -> None:
-    """Be alive, and warm, before the first job comes.
-
-    Celery logs an exception of a signal and goes on; this must end the worker.
-    """
-    try:
-        prepare_process()
-    except ApplicationError as error:
-        sys.exit(f"❌ {error.message}")
+    """Be alive, and warm, before the first job comes."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     process.start("worker")
 

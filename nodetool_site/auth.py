@@ -14,7 +14,6 @@ from urllib.parse import unquote_to_bytes
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 from rest_framework import exceptions, status
@@ -23,13 +22,13 @@ from rest_framework.request import Request
 
 from nodetool_site.lib import scopes
 from nodetool_site.lib.asgi_types import App, Message, Receive, Scope, Send
+from nodetool_site.lib.auth_providers import SUPABASE
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import Unauthorized, Unavailable
 from storage import api_tokens, supabase
 from storage.failed_attempts import address_of, client_address, failed_attempts
 from storage.identity import (
     DEFAULT_IDENTITY,
-    SUPABASE,
     Identity,
     auth_provider,
     is_enforced,
@@ -37,7 +36,7 @@ from storage.identity import (
 )
 from storage.key_sets import Unreachable
 from storage.leases import Lease, leases
-from storage.static_token import is_static_token, static_tokens
+from storage.static_token import is_static_token
 
 logger = logging.getLogger(__name__)
 
@@ -321,22 +320,3 @@ async def _refuse(
     offered = scope.get("subprotocols") or [None]
     await send({"type": "websocket.accept", "subprotocol": offered[0]})
     await send({"type": "websocket.close", "code": code, "reason": reason})
-
-
-def check_start(*, is_desktop: bool) -> list[str]:
-    """Return the warnings of the authentication settings.
-
-    Raises:
-        ImproperlyConfigured: the server must not start like this; one line says why.
-    """
-    if not is_enforced():
-        return []
-    warnings = []
-    if auth_provider() == SUPABASE:
-        warnings += supabase.check_settings(is_desktop=is_desktop)
-    if static_tokens().is_weak:
-        problem = "SERVER_AUTH_TOKEN is shorter than 16 characters"
-        if not is_desktop:
-            raise ImproperlyConfigured(f"{problem}; choose a longer one.")
-        warnings.append(f"{problem}: anybody may guess it.")
-    return warnings

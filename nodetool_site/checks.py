@@ -5,16 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 
-from nodetool_site.lib.hosts import OPEN_PROVIDERS, is_loopback
+from nodetool_site.lib.auth_providers import (
+    ENFORCING_PROVIDERS,
+    OPEN_PROVIDERS,
+    PROVIDERS,
+    SUPABASE,
+)
+from nodetool_site.lib.hosts import is_loopback
 from nodetool_site.lib.modes import CHAT_SERVER, CLOSED, HARDENED, PUBLIC
 from nodetool_site.lib.surfaces import is_on
 from storage.crypto import HOW_TO_MAKE_ONE, key_problem
-from storage.static_token import MIN_LENGTH
+from storage.static_token import MIN_LENGTH, weak_source
 from storage.stores import can_use_buckets, uses_buckets
 
 # What templates and tutorials put in the place of a key.
@@ -41,6 +48,7 @@ SAMPLE_KEYS = frozenset(
     }
 )
 MIN_CHARACTERS = 5  # different ones, as Django's own check counts
+MIN_SECRET_BYTES = 32  # of HS256
 
 Problem = tuple[str, str, str]
 
@@ -76,7 +84,7 @@ def process_problems() -> Iterable[Problem]:
         )
     if uses_buckets() and not can_use_buckets():
         yield (
-            "nodetool.E014",
+            "nodetool.E017",
             "S3_ENDPOINT_URL or S3_ACCESS_KEY_ID is set, but the package that speaks "
             "S3 is not installed",
             "pip install 'nodetool[s3]', or unset them",
@@ -151,7 +159,14 @@ def _key_problems() -> Iterable[Problem]:
 
 def _provider_problems() -> Iterable[Problem]:
     mode, provider = settings.SERVER_MODE, settings.AUTH_PROVIDER
-    if mode == PUBLIC and provider != "supabase":
+    if provider not in PROVIDERS:
+        yield (
+            "nodetool.E018",
+            f"AUTH_PROVIDER '{provider}' is not available",
+            f"choose one of: {', '.join(PROVIDERS)}",
+        )
+        return
+    if mode == PUBLIC and provider != SUPABASE:
         yield (
             "nodetool.E007",
             f"Public mode needs AUTH_PROVIDER=supabase, not {provider}",
@@ -163,15 +178,53 @@ def _provider_problems() -> Iterable[Problem]:
             f"AUTH_PROVIDER={provider} with {_place(CLOSED)} would let anybody in",
             "set AUTH_PROVIDER to static, multi_user or supabase",
         )
+    if provider == SUPABASE:
+        yield from _supabase_problems()
+    if mode in HARDENED:
+        for problem, cure in _guessable():
+            yield "nodetool.E019", problem, cure
+
+
+def _supabase_problems() -> Iterable[Problem]:
     missing = [
         name for name in ("SUPABASE_URL", "SUPABASE_KEY") if not getattr(settings, name)
     ]
-    if provider == "supabase" and missing:
+    if missing:
         yield (
             "nodetool.E008",
             f"AUTH_PROVIDER=supabase needs {' and '.join(missing)}",
             "copy them from the settings of the Supabase project",
         )
+    elif not _is_web_address(settings.SUPABASE_URL):
+        yield (
+            "nodetool.E020",
+            "SUPABASE_URL is no http or https address",
+            "copy it from the settings of the Supabase project",
+        )
+
+
+def _guessable() -> Iterable[tuple[str, str]]:
+    """Yield what a stranger might guess: a warning on a desktop, else an error."""
+    if settings.AUTH_PROVIDER in ENFORCING_PROVIDERS and (source := weak_source()):
+        yield (
+            f"The token of {source} is shorter than {MIN_LENGTH} characters",
+            "choose a longer one",
+        )
+    secret: str = settings.SUPABASE_JWT_SECRET
+    is_used = settings.AUTH_PROVIDER == SUPABASE and bool(secret)
+    if is_used and len(secret.encode()) < MIN_SECRET_BYTES:
+        yield (
+            f"SUPABASE_JWT_SECRET is shorter than {MIN_SECRET_BYTES} bytes",
+            "copy the project's; it is longer",
+        )
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        address = urlsplit(text)
+    except ValueError:
+        return False
+    return address.scheme in ("http", "https") and bool(address.hostname)
 
 
 def _place(careful: Container[str]) -> str:
@@ -204,6 +257,9 @@ def settings_warnings() -> Iterable[Problem]:
             "ADMIN_TOKEN is not set: nobody can open the admin pages",
             f"set it to a random text of {MIN_LENGTH} characters or more",
         )
+    if settings.SERVER_MODE not in HARDENED:
+        for problem, cure in _guessable():
+            yield "nodetool.W004", f"{problem}: anybody may guess it", cure
     if settings.SERVER_TOOLS:
         yield from _tool_warnings()
 

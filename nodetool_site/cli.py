@@ -25,6 +25,7 @@ EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command and exit with its code."""
+    _open_closed_streams()
     words = sys.argv[1:] if argv is None else argv
     if not words:
         _fail_usage("a command is needed")
@@ -37,6 +38,14 @@ def main(argv: list[str] | None = None) -> None:
         _fail_usage(f"unknown command '{noun}'")
     else:
         sys.exit(_run(found[noun], noun, rest))
+
+
+def _open_closed_streams() -> None:
+    """Give a process that was started without a standard stream an empty one."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, "r+", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
+            setattr(sys, name, stream)
 
 
 def commands() -> dict[str, str]:
@@ -64,6 +73,9 @@ def _run(app: str, noun: str, words: list[str]) -> int:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import load_command_class
     from django.core.management.base import CommandError
+    from django.db import Error as DatabaseProblem
+
+    from nodetool_site.lib.db import describe_problem
 
     try:
         django.setup()
@@ -76,6 +88,8 @@ def _run(app: str, noun: str, words: list[str]) -> int:
         return _fail(str(error), error.returncode)
     except ImproperlyConfigured as error:
         return _fail(str(error), EXIT_ERROR)
+    except DatabaseProblem as error:
+        return _fail(describe_problem(error), EXIT_ERROR)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -90,6 +104,7 @@ def _parse(command: Any, noun: str, words: list[str]) -> dict[str, Any]:
     parser = command.create_parser("nodetool", noun)
     options: dict[str, Any] = vars(parser.parse_args(words))
     options["skip_checks"] = True  # they are for developers, and take their time
+    options["no_color"] = True  # on stderr is also what is no error
     return options
 
 

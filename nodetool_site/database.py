@@ -10,13 +10,16 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from nodetool_site.first_run import prepare
+from nodetool_site.first_run import make_folder, make_folders, prepare
+from nodetool_site.lib.errors import Unavailable
 
 LOCK_ID = 0x6E6F6465  # any number that nobody else locks
 
 
-class PendingMigrations(Exception):
+class PendingMigrations(Unavailable):
     """The code is newer than the database."""
+
+    default_message = "The database is older than the server; run `nodetool db migrate`"
 
 
 def prepare_database(*, may_migrate: bool) -> list[str]:
@@ -28,12 +31,11 @@ def prepare_database(*, may_migrate: bool) -> list[str]:
         PendingMigrations: it is not empty, behind, and may not be migrated.
     """
     _make_folder()
+    make_folders()
     applied = _applied()
     if not _shipped() <= applied:
         if applied and not may_migrate:
-            raise PendingMigrations(
-                "The database is older than the server; run `nodetool db migrate`"
-            )
+            raise PendingMigrations
         _migrate()
     return prepare(is_desktop=settings.SERVER_MODE == "desktop")
 
@@ -42,6 +44,16 @@ def prepare_if_empty() -> list[str]:
     """Do the same for a new database; leave any other as it is."""
     _make_folder()
     return [] if _applied() else prepare_database(may_migrate=True)
+
+
+def check_migrated() -> None:
+    """See that the database is as the code wants it; for who may not migrate it.
+
+    Raises:
+        PendingMigrations: it is behind, or empty.
+    """
+    if not _shipped() <= _applied():
+        raise PendingMigrations
 
 
 def _migrate() -> None:
@@ -59,8 +71,7 @@ def _migrate() -> None:
 
 def _make_folder() -> None:
     if settings.IS_SQLITE:
-        folder = Path(settings.DATABASES["default"]["NAME"]).parent
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(Path(settings.DATABASES["default"]["NAME"]).parent)
 
 
 def _applied() -> set[tuple[str, str]]:

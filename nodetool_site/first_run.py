@@ -7,9 +7,11 @@ transaction with everything else, so a start that was cut off begins again.
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, transaction
 
 from nodetool_site.lib.surfaces import is_on
@@ -27,12 +29,28 @@ HOW_TO_SET_ONE = "django-admin changepassword --settings nodetool_site.settings"
 def make_folders() -> None:
     """Make the folders of the database and of the files, for their owner only.
 
-    That of the files is for the group as well where a proxy sends them. Folders that
-    exist keep their permissions: they may be shared on purpose.
+    That of the files is for the group as well where a proxy sends them.
     """
-    settings.DATA_FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(settings.DATA_FOLDER)
     mode = 0o700 if settings.SENDFILE_HEADER == "none" else 0o750
-    settings.ASSET_FOLDER.mkdir(mode=mode, parents=True, exist_ok=True)
+    make_folder(settings.ASSET_FOLDER, mode=mode)
+
+
+def make_folder(folder: Path, *, mode: int = 0o700) -> None:
+    """Make a folder for its owner only.
+
+    One that exists keeps its permissions: it may be shared on purpose.
+
+    Raises:
+        ImproperlyConfigured: it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The folder {folder} cannot be made: {error.strerror}; DB_PATH and "
+            "ASSET_FOLDER say where data lies"
+        ) from error
 
 
 def prepare(*, is_desktop: bool) -> list[str]:
@@ -41,7 +59,6 @@ def prepare(*, is_desktop: bool) -> list[str]:
     Returns the lines to print; from the second start on there are none. In desktop
     mode one of them holds the password of the admin pages, which is kept nowhere.
     """
-    make_folders()
     remove_stale_drafts()
     if User.objects.filter(pk=DEFAULT_USER_ID).exists():
         return []

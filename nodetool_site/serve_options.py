@@ -17,9 +17,9 @@ from django.core.management.base import CommandError, CommandParser
 
 from nodetool_site.checks import Problem, listening_problems, settings_problems
 from nodetool_site.lib import modes
+from nodetool_site.lib.auth_providers import PROVIDERS
 from nodetool_site.lib.hosts import default_allowed_hosts
 
-PROVIDERS = ("none", "local", "static", "supabase", "multi_user")
 SURFACES = ("main-ws", "openai", "default-api")
 # Known to other servers of the same name; accepted so that their start lines work.
 IGNORED_FLAGS = ("--mcp", "--ui", "--force-fp16", "--enable-terminal-ws", "--mock")

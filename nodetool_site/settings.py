@@ -20,19 +20,18 @@ from workflows.providers.registry import BASE_URL_SETTINGS, PROVIDERS
 
 env = Environment()
 if (DOTENV := Path.cwd() / ".env").is_file():
-    Environment.read_env(DOTENV)
+    Environment.read_dotenv(DOTENV)
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- Server
-ENV = env.choice(
-    "ENV",
-    default=env.str("NODETOOL_ENV", default="development"),
-    among=("development", "test", "production"),
+ENVS = ("development", "test", "production")
+ENV = env.choice("ENV", default="", among=("", *ENVS)) or env.choice(
+    "NODETOOL_ENV", default="development", among=ENVS
 )
 IS_PRODUCTION = ENV == "production"
 DEBUG = env.bool("DEBUG", default=False)
 HOST = env.str("HOST", default="127.0.0.1")
-PORT = env.int("PORT", default=7777)
+PORT = env.port("PORT", default=7777)
 SERVER_MODE_CHOSEN = modes.mode_named(
     env.choice("NODETOOL_SERVER_MODE", default="", among=("", *modes.CHOICES))
 )
@@ -122,7 +121,7 @@ POSTGRES_OPTIONS = {
 def _database() -> dict[str, Any]:
     """Return the database: ``DATABASE_URL``, else ``POSTGRES_DB``, else SQLite."""
     if env.str("DATABASE_URL", default=""):
-        database = dict(env.db_url("DATABASE_URL"))
+        database = env.database("DATABASE_URL")
     elif env.str("POSTGRES_DB", default=""):
         database = {
             "ENGINE": "django.db.backends.postgresql",
@@ -130,7 +129,7 @@ def _database() -> dict[str, Any]:
             "USER": env.str("POSTGRES_USER", default=""),
             "PASSWORD": env.str("POSTGRES_PASSWORD", default=""),
             "HOST": env.str("POSTGRES_HOST", default="localhost"),
-            "PORT": env.int("POSTGRES_PORT", default=5432),
+            "PORT": env.port("POSTGRES_PORT", default=5432),
         }
     else:
         database = {"ENGINE": "django.db.backends.sqlite3", "NAME": DB_PATH}
@@ -201,11 +200,10 @@ CHANNEL_LAYERS: dict[str, Any] = (
     if CHANNEL_LAYER_URL
     else {}
 )
+STRATEGIES = ("threaded", "subprocess", "docker")
 JOB_EXECUTION_STRATEGY = env.choice(
-    "DEFAULT_EXECUTION_STRATEGY",
-    default=env.str("JOB_EXECUTION_STRATEGY", default="threaded"),
-    among=("threaded", "subprocess", "docker"),
-)
+    "DEFAULT_EXECUTION_STRATEGY", default="", among=("", *STRATEGIES)
+) or env.choice("JOB_EXECUTION_STRATEGY", default="threaded", among=STRATEGIES)
 WORKER_CONCURRENCY = env.whole("WORKER_CONCURRENCY", default=32) or 1
 WORKER_DRAIN_SECONDS = env.whole("WORKER_DRAIN_SECONDS", default=60)
 NODE_PACKAGES = env.words("NODE_PACKAGES", default=[])

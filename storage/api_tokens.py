@@ -14,10 +14,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from nodetool_site.lib.auth_providers import TOKEN_PROVIDERS
 from nodetool_site.lib.errors import BadRequest, Conflict, Forbidden, NotFound
 from nodetool_site.lib.scopes import SCOPES, refusal
 from storage.identity import (
-    TOKEN_PROVIDERS,
     Credential,
     Identity,
     auth_provider,

@@ -8,15 +8,13 @@ from typing import ClassVar
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from nodetool_site.lib.hosts import OPEN_PROVIDERS
+from nodetool_site.lib.auth_providers import (
+    ENFORCING_PROVIDERS,
+    PROVIDERS,
+    TOKEN_PROVIDERS,
+)
 from nodetool_site.lib.scopes import EVERYTHING
 from storage.models.user import DEFAULT_USER_ID
-
-SUPABASE = "supabase"
-ENFORCING_PROVIDERS = ("static", "multi_user", SUPABASE)
-TOKEN_PROVIDERS = ("multi_user", SUPABASE)
-"""Those under which users' API tokens count."""
-PROVIDERS = (*OPEN_PROVIDERS, *ENFORCING_PROVIDERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from nodetool_site.lib.environment import saved_secret
 from storage.crypto import (
@@ -101,6 +102,8 @@ def _source(*, may_make: bool = False) -> Source:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise MasterKeyError(f"{path} cannot be read: {error}") from error
+    except ImproperlyConfigured as error:
+        raise MasterKeyError(str(error)) from error
 
 
 def _file() -> Path:

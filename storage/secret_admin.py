@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import ForeignKey, QuerySet
 from django.forms import CharField, ModelChoiceField, ModelForm, Textarea
@@ -14,6 +14,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from nodetool_site.lib.admin import OwnedAdmin
 from nodetool_site.lib.errors import ApplicationError
+from nodetool_site.lib.redaction import unmaskable
 from storage.models import Secret, User
 from storage.vault import check_secret, set_secret
 
@@ -107,5 +108,7 @@ class SecretAdmin(OwnedAdmin):
                 obj.owner_id, obj.key, value, description=obj.description
             )
             obj.pk = stored.pk
+            if weakness := unmaskable(value):
+                messages.warning(request, weakness)
         else:
             obj.save(update_fields=["description", "updated_at"])

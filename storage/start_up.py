@@ -19,15 +19,25 @@ OWN_SECRETS = (
 )
 
 
+_is_prepared = False
+
+
 def prepare_process() -> None:
     """Check the master key, apply stored settings, keep keys out of the log.
 
     Raises:
         MasterKeyError: the process must not start like this.
     """
+    global _is_prepared
+    hide_configured()
     check_master_key()
     stored_settings.apply_stored()
-    hide_configured()
+    _is_prepared = True
+
+
+def is_prepared() -> bool:
+    """Tell whether this process has been prepared."""
+    return _is_prepared
 
 
 def hide_configured() -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 
 from nodetool_site.lib.environment import saved_secret
 
@@ -37,9 +36,25 @@ def static_tokens() -> StaticTokens:
     the old and the new one both work.
 
     Raises:
-        ImproperlyConfigured: the file of the saved token holds nothing.
+        ImproperlyConfigured: the saved token cannot be read or kept.
     """
     return _load(settings.SERVER_AUTH_TOKEN, settings.DATA_FOLDER / FILE_NAME)
+
+
+def weak_source() -> str:
+    """Return where a token comes from that is too short, "" if none is.
+
+    Makes no token: a check leaves no traces.
+    """
+    is_there = settings.SERVER_AUTH_TOKEN or (settings.DATA_FOLDER / FILE_NAME).exists()
+    found = static_tokens() if is_there else None
+    return found.source if found is not None and found.is_weak else ""
+
+
+def own_commands_token() -> str:
+    """Return the token that this install's commands send: the newest that is set."""
+    tokens = _configured(settings.SERVER_AUTH_TOKEN)
+    return tokens[0] if tokens else ""
 
 
 def is_static_token(candidate: bytes) -> bool:
@@ -62,11 +77,12 @@ def _digests(tokens: tuple[str, ...]) -> tuple[bytes, ...]:
 
 @lru_cache(maxsize=8)
 def _load(configured: str, path: Path) -> StaticTokens:
-    tokens = tuple(filter(None, (part.strip() for part in configured.split(","))))
+    tokens = _configured(configured)
     if tokens:
         return StaticTokens(tokens, "SERVER_AUTH_TOKEN", is_new=False)
     is_new = not path.exists()
-    saved = saved_secret(path)
-    if not saved:
-        raise ImproperlyConfigured(f"{path} is empty: write a token into it.")
-    return StaticTokens((saved,), str(path), is_new)
+    return StaticTokens((saved_secret(path),), str(path), is_new)
+
+
+def _configured(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (part.strip() for part in text.split(","))))

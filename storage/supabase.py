@@ -14,11 +14,9 @@ import time
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, transaction
 
 from nodetool_site.lib.db import db
@@ -40,7 +38,6 @@ from storage.models import User
 logger = logging.getLogger(__name__)
 
 REFUSED_TTL_S = 5.0
-MIN_SECRET_BYTES = 32
 REFUSALS = frozenset({400, 401, 403, 404, 422})
 
 
@@ -187,28 +184,6 @@ async def close() -> None:
 @lru_cache(maxsize=4)
 def _project(url: str, key: str, secret: str, has_key_set: bool) -> Supabase:  # noqa: FBT001 - of a cache
     return Supabase(url, key, secret, has_key_set=has_key_set)
-
-
-def check_settings(*, is_desktop: bool) -> list[str]:
-    """Return warnings.
-
-    Raises:
-        ImproperlyConfigured: nobody could sign in, or anybody.
-    """
-    if not settings.SUPABASE_URL or not settings.SUPABASE_KEY:
-        raise ImproperlyConfigured(
-            "AUTH_PROVIDER=supabase needs SUPABASE_URL and SUPABASE_KEY."
-        )
-    address = urlsplit(settings.SUPABASE_URL)
-    if address.scheme not in ("http", "https") or not address.hostname:
-        raise ImproperlyConfigured("SUPABASE_URL must be an http or https address.")
-    secret = settings.SUPABASE_JWT_SECRET
-    if not secret or len(secret.encode()) >= MIN_SECRET_BYTES:
-        return []
-    problem = f"SUPABASE_JWT_SECRET is shorter than {MIN_SECRET_BYTES} bytes"
-    if is_desktop:
-        return [f"{problem}: anybody may guess it."]
-    raise ImproperlyConfigured(f"{problem}; it cannot be the project's.")
 
 
 def _account(claims: Claims) -> tuple[int, bool, bool]:

@@ -3,14 +3,13 @@
 import sys
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandParser
 
 from chat.cli.local import LocalPartner
 from chat.cli.terminal import Talk
 from chat.cli.threads import ThreadPartner
 from chat.documents import MessageFields
-from storage.management.nouns import Verb, add_user_option, names
+from storage.management.nouns import Verb, add_place_options, names
 
 SHOWN_THREADS = 20
 
@@ -21,9 +20,7 @@ class ChatVerb(Verb):
     help = "talk to a model or a workflow"
 
     def add_options(self, parser: CommandParser) -> None:
-        add_user_option(parser)
-        parser.add_argument("--api-url", metavar="URL", help="ask a running server")
-        parser.add_argument("--token", default=settings.SERVER_AUTH_TOKEN)
+        add_place_options(parser)
         parser.add_argument("-m", "--model", metavar="ID", help="else DEFAULT_MODEL")
         parser.add_argument(
             "-p", "--provider", metavar="NAME", help="demand this provider"

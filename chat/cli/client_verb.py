@@ -11,6 +11,7 @@ from chat.cli.client import ServerPartner
 from chat.cli.terminal import Talk
 from nodetool_site.lib.hosts import is_loopback
 from storage.management.nouns import Verb
+from storage.static_token import own_commands_token
 
 DEFAULT_MODEL = "gpt-4o-mini"
 
@@ -72,4 +73,4 @@ def own_token(url: str) -> str:
     """Return this server's own token, if ``url`` is where it may be sent unasked."""
     host = urlsplit(url).hostname or ""
     is_own = is_loopback(host) or url == settings.NODETOOL_API_URL
-    return str(settings.SERVER_AUTH_TOKEN).partition(",")[0] if is_own else ""
+    return own_commands_token() if is_own else ""

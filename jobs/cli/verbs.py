@@ -2,13 +2,12 @@
 
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.core.management.base import CommandParser
 
 from jobs.cli.local_jobs import LocalJobs
 from jobs.cli.remote_jobs import RemoteJobs
 from jobs.cli.store import JobStore
-from storage.management.nouns import Verb, add_user_option
+from storage.management.nouns import Verb, add_place_options
 from workflows.management.http_client import ApiClient
 
 
@@ -18,9 +17,7 @@ class JobVerb(Verb):
     runs_here: ClassVar[bool] = False
 
     def add_options(self, parser: CommandParser) -> None:
-        add_user_option(parser)
-        parser.add_argument("--api-url", metavar="URL", help="ask a running server")
-        parser.add_argument("--token", default=settings.SERVER_AUTH_TOKEN)
+        add_place_options(parser)
 
     def run(self, **options: Any) -> None:
         with self._open(**options) as store:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from django.db import connections
+from django.db import Error, OperationalError, ProgrammingError, connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -90,3 +90,17 @@ def _call(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
 def _close_all(barrier: threading.Barrier) -> None:
     barrier.wait()  # one for each thread: none of them takes two of these calls
     connections.close_all()
+
+
+def describe_problem(error: Error) -> str:
+    """Return in one line why the database cannot be used, and the cure."""
+    text = " ".join(str(error).split())
+    is_behind = isinstance(error, ProgrammingError) or (
+        isinstance(error, OperationalError) and text.startswith("no such ")
+    )
+    cure = (
+        "`nodetool db migrate` makes its tables"
+        if is_behind
+        else "see that it is there, and what DATABASE_URL or DB_PATH says"
+    )
+    return f"Database not usable: {text}; {cure}"

@@ -3,8 +3,9 @@
 import socket
 from ipaddress import ip_address
 
+from nodetool_site.lib.auth_providers import OPEN_PROVIDERS
+
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
-OPEN_PROVIDERS = ("none", "local")
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared, and never listened on by itself
 # Documentation networks: asked which address would be used to reach them, nothing is
 # sent.

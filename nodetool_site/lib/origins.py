@@ -4,7 +4,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 
-from nodetool_site.lib.hosts import OPEN_PROVIDERS, is_loopback
+from nodetool_site.lib.auth_providers import OPEN_PROVIDERS
+from nodetool_site.lib.hosts import is_loopback
 
 BASE_HEADERS = (
     "Authorization",

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from nodetool_site.lib import lifecycle
+from nodetool_site.lib.auth_providers import TOKEN_PROVIDERS
 from nodetool_site.lib.errors import TooManyRequests
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PERSONAL_PROVIDERS = ("multi_user", "supabase")
 WINDOW_S = 60.0
 TABLE_SIZE = 10_000
 REDIS_TIMEOUT_S = 0.5
@@ -51,7 +51,7 @@ return {share, redis.call('PTTL', KEYS[1])}
 
 def users_differ() -> bool:
     """Tell whether callers are told apart, so that limits of one user make sense."""
-    return settings.AUTH_PROVIDER in PERSONAL_PROVIDERS
+    return settings.AUTH_PROVIDER in TOKEN_PROVIDERS
 
 
 async def check_request(caller: str) -> None:

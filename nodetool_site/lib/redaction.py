@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 
-from nodetool_site.lib.known_values import KnownValues
+from nodetool_site.lib.known_values import MIN_LENGTH, KnownValues
 
 MASK = "***"
 known = KnownValues()
@@ -112,6 +112,16 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?i)(\bkey=)(?=[\w-]{0,80}\d)[\w-]{16,}", rf"\1{MASK}"),
     )
 )
+
+
+def unmaskable(value: str) -> str:
+    """Return what its owner should know of a value that is too short, "" if none is."""
+    if len(value.encode()) >= MIN_LENGTH:
+        return ""
+    return (
+        f"A value of under {MIN_LENGTH} characters cannot be told from other text: it "
+        "is not masked where runs and logs show it."
+    )
 
 
 def learn(value: str) -> None:

@@ -10,11 +10,14 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error as DatabaseProblem
 
 from nodetool_site.checks import settings_warnings
-from nodetool_site.database import PendingMigrations, prepare_database
+from nodetool_site.database import prepare_database
+from nodetool_site.lib.auth_providers import OPEN_PROVIDERS
+from nodetool_site.lib.db import describe_problem
 from nodetool_site.lib.errors import ApplicationError
-from nodetool_site.lib.hosts import OPEN_PROVIDERS, WILDCARDS
+from nodetool_site.lib.hosts import WILDCARDS
 from nodetool_site.lib.modes import HARDENED
 
 
@@ -44,28 +47,20 @@ class ServerCommand(BaseCommand):
             logging.getLogger().setLevel(logging.DEBUG)
         for _, problem, cure in settings_warnings():
             self.say(f"Warning: {problem}; {cure}")
-        # Imported when the settings are final: it reads them.
-        from nodetool_site import auth
-        from storage.identity import is_enforced
-
-        try:
-            must_show_token = is_enforced()
-            warnings = auth.check_start(is_desktop=settings.SERVER_MODE == "desktop")
-        except ImproperlyConfigured as error:
-            raise CommandError(str(error)) from error
-        for warning in warnings:
-            self.say(f"Warning: {warning}")
         if settings.SERVER_MODE in HARDENED and not settings.ALLOWED_HOSTS_CHOSEN:
             names = ", ".join(settings.ALLOWED_HOSTS)
             self.say(f"Serves requests to {names}; ALLOWED_HOSTS names others.")
-        if must_show_token:
+        if settings.AUTH_PROVIDER not in OPEN_PROVIDERS:
             self._show_token()
 
     def _show_token(self) -> None:
         # Imported when the settings are final: it reads them.
         from storage.static_token import static_tokens
 
-        found = static_tokens()
+        try:
+            found = static_tokens()
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
         if found.is_new:
             self.say(f"Token (kept in {found.source}): {found.tokens[0]}")
         else:
@@ -77,19 +72,17 @@ class ServerCommand(BaseCommand):
         Raises:
             CommandError: it may not be migrated, or the keys do not fit it.
         """
-        try:
-            lines = prepare_database(may_migrate=may_migrate)
-        except PendingMigrations as error:
-            raise CommandError(str(error)) from error
-        for line in lines:
-            self.say(line)
         # Imported when the settings are final: it reads them.
         from storage.start_up import prepare_process
 
         try:
+            for line in prepare_database(may_migrate=may_migrate):
+                self.say(line)
             prepare_process()
         except ApplicationError as error:
             raise CommandError(error.message) from error
+        except DatabaseProblem as error:
+            raise CommandError(describe_problem(error)) from error
 
     def listen(self, host: str, port: int) -> None:
         """Serve until a signal says to stop.
@@ -118,7 +111,7 @@ class ServerCommand(BaseCommand):
 
     def say(self, line: str) -> None:
         """Write a line to stderr, at once."""
-        self.stderr.write(line)
+        self.stderr.write(line, style_func=str)
         self.stderr.flush()
 
     def _announce(self, host: str, port: int) -> None:
@@ -141,7 +134,9 @@ def _token_header() -> str:
     from storage.static_token import static_tokens
 
     if settings.SERVER_AUTH_TOKEN:
-        token = "$SERVER_AUTH_TOKEN"  # noqa: S105 - a variable of the user's shell
+        # Of the user's shell; of a list the first.
+        is_list = "," in settings.SERVER_AUTH_TOKEN
+        token = "${SERVER_AUTH_TOKEN%%,*}" if is_list else "$SERVER_AUTH_TOKEN"
     else:
         token = f"$(cat {shlex.quote(static_tokens().source)})"
     return f' -H "Authorization: Bearer {token}"'

@@ -110,7 +110,10 @@ describe_views(
                         {"value": TEXT}, {"description": optional(TEXT)}
                     )
                 },
-                responses={200: SECRET, **errors(404, 409, 413, 422)},
+                responses={
+                    200: object_of(SECRET_FIELDS, {"warning": TEXT}),
+                    **errors(404, 409, 413, 422),
+                },
             ),
             "delete": extend_schema(responses={200: MESSAGE, **errors(404)}),
         },

@@ -16,6 +16,7 @@ from nodetool_site.lib.api import SyncAPIView, json_response
 from nodetool_site.lib.errors import Forbidden, ValidationFailed, problem
 from nodetool_site.lib.origins import is_same_site
 from nodetool_site.lib.pagination import decode_cursor, encode_cursor, page_limit
+from nodetool_site.lib.redaction import unmaskable
 from nodetool_site.lib.surfaces import is_on
 from storage.errors import SecretNotFound
 from storage.secret_reads import (
@@ -69,7 +70,9 @@ class SecretDetail(SyncAPIView):
             raise _refused("value", "A value that is not empty, and no mask, is needed")
         description = _text(request.data, "description")
         stored = set_secret(_owner(request), key, value, description=description)
-        return json_response(secret_document(stored))
+        weakness = unmaskable(value)
+        warning = {"warning": weakness} if weakness else {}
+        return json_response({**secret_document(stored), **warning})
 
     def delete(self, request: Request, key: str) -> HttpResponse:
         """Delete what the caller has stored."""

@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 
 import msgspec
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, ProgrammingError
+from django.db import Error as DatabaseProblem
 from django.utils.module_loading import import_string
 from rest_framework.exceptions import APIException
 
+from nodetool_site.lib.db import describe_problem
 from nodetool_site.lib.errors import (
     ApplicationError,
     describe_error,
@@ -21,6 +22,8 @@ from nodetool_site.lib.errors import (
 )
 from nodetool_site.lib.rendering import encode_json
 from storage.models.user import DEFAULT_USER_ID
+from storage.static_token import own_commands_token
+from storage.users import find_account
 
 _added: dict[str, dict[str, str]] = {}
 
@@ -58,6 +61,10 @@ class Verb:
         """Write a result as one indented JSON document."""
         self.say(pretty(document))
 
+    def remark(self, text: str) -> None:
+        """Write a line that is worth knowing and no part of the result."""
+        self._command.stderr.write(text, style_func=str)
+
     def say_table(
         self, title: str, head: Sequence[str], rows: Sequence[Sequence[str | None]]
     ) -> None:
@@ -77,8 +84,13 @@ class Verb:
         """
         if not sys.stdin.isatty():
             raise CommandError("Without a terminal --yes is needed.")
-        self._command.stderr.write(f"{question} [y/N] ", ending="")
-        return input().strip().lower() in ("y", "yes")
+        self._command.stderr.write(f"{question} [y/N] ", style_func=str, ending="")
+        self._command.stderr.flush()
+        try:
+            return input().strip().lower() in ("y", "yes")
+        except EOFError:
+            self.remark("")  # the end of input ends no line
+            return False
 
 
 class NounCommand(BaseCommand):
@@ -104,12 +116,13 @@ class NounCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         verb = self._made[options["verb"]]
         try:
+            if _names_somebody(options):
+                options["user_id"] = find_account(options["user_id"]).pk
             verb.run(**options)
         except (ApplicationError, APIException) as error:
             raise CommandError(sentence(error)) from error
-        except (OperationalError, ProgrammingError) as error:
-            cure = "`nodetool db migrate` makes its tables"
-            raise CommandError(f"Database not usable: {error}; {cure}") from error
+        except DatabaseProblem as error:
+            raise CommandError(describe_problem(error)) from error
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run; on a command line every failure is one line on stderr."""
@@ -129,11 +142,31 @@ def pretty(document: Any) -> str:
     return msgspec.json.format(encode_json(document), indent=2).decode()
 
 
-def add_user_option(parser: CommandParser) -> None:
-    """Add the option that says whose objects are meant."""
+def add_user_option(
+    parser: CommandParser, *, default: str | None = DEFAULT_USER_ID
+) -> None:
+    """Add the option that says whose objects are meant; a name becomes an id."""
+    shown = "everybody" if default is None else default
     parser.add_argument(
-        "-u", "--user-id", default=DEFAULT_USER_ID, metavar="ID", help="default: 1"
+        "-u",
+        "--user-id",
+        default=default,
+        metavar="ID",
+        help=f"id or name; default: {shown}",
     )
+
+
+def _names_somebody(options: dict[str, Any]) -> bool:
+    """Tell whether a user of this database was asked for, not of another server."""
+    given = options.get("user_id") or DEFAULT_USER_ID
+    return given != DEFAULT_USER_ID and not options.get("api_url")
+
+
+def add_place_options(parser: CommandParser) -> None:
+    """Add the options that say whose objects are meant, and on which server."""
+    add_user_option(parser)
+    parser.add_argument("--api-url", metavar="URL", help="ask a running server")
+    parser.add_argument("--token", default=own_commands_token())
 
 
 def add_json_option(parser: CommandParser) -> None:

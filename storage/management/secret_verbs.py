@@ -13,6 +13,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from nodetool_site.lib.redaction import unmaskable
 from nodetool_site.lib.registered import is_reserved
 from nodetool_site.lib.rendering import format_time
 from storage.errors import SecretNotFound
@@ -20,6 +21,7 @@ from storage.management.nouns import Verb, add_json_option, add_user_option, cou
 from storage.models import Secret
 from storage.secret_reads import list_stored, secret_document
 from storage.vault import (
+    MAX_VALUE_BYTES,
     delete_secret,
     is_secret_name,
     reveal_secret,
@@ -61,8 +63,10 @@ class StoreVerb(Verb):
             raise CommandError(f"The value of secret '{key}' is empty")
         set_secret(owner_id, key, value, description=options["description"])
         self.say(f"Secret '{key}' stored for user {owner_id}.")
+        if weakness := unmaskable(value):
+            self.remark(weakness)
         if is_reserved(key):
-            self._command.stderr.write(
+            self.remark(
                 f"Nothing uses it: the server reads {key} from the environment alone."
             )
 
@@ -164,11 +168,19 @@ class RotateVerb(Verb):
 
 
 def _value_from(options: dict[str, Any]) -> str:
-    """Return the value from where the options say it is."""
+    """Return the value from where the options say it is.
+
+    Of a stream no more is read than a value may be long, and a little: what is too
+    long is refused where values are checked.
+    """
     if options["value"] is not None:
         return str(options["value"])
     if options["stdin"]:
-        return sys.stdin.read().removesuffix("\n")
-    if sys.stdin.isatty():
+        return sys.stdin.read(MAX_VALUE_BYTES + 2).removesuffix("\n")
+    if not sys.stdin.isatty():
+        return sys.stdin.readline(MAX_VALUE_BYTES + 3).rstrip("\r\n")
+    try:
         return getpass.getpass(f"Enter value for secret '{options['key']}': ")
-    return sys.stdin.readline().rstrip("\r\n")
+    except EOFError:
+        sys.stderr.write("\n")  # the end of input ends no line
+        return ""

@@ -118,7 +118,7 @@ def test_a_workflow_answers_and_its_failure_is_told(chat):
         ((*ECHO, "--tools", "nonsense"), "There is no tool 'nonsense'"),
         (("--workflow", "nope"), "Workflow nope not found"),
         (("--thread", "nope"), "Thread nope not found"),
-        (("--user-id", "9"), "User 9 not found"),
+        (("--user-id", "9"), "User '9' not found"),
         (("--api-url", "http://127.0.0.1:1"), "No answer from http://127.0.0.1:1"),
         (("--api-url", "127.0.0.1"), "needs http:// or https://"),
         ((*SCRIPTED, "--message", '{"error":{"status":429}}'), "scripted failure"),

@@ -234,7 +234,7 @@ def test_start_leaves_other_waiting_jobs_alone(jobs):
 def test_unknown_workflow_or_user_cannot_be_started(jobs):
     assert jobs("start", "nope").err == "❌ Workflow nope not found\n"
     assert jobs("start", "nope").code == 1
-    assert "User ghost not found" in jobs("start", "hello", "-u", "ghost").err
+    assert "User 'ghost' not found" in jobs("start", "hello", "-u", "ghost").err
     assert not Job.objects.exists()
 
 

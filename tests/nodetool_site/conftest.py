@@ -114,9 +114,14 @@ class Nodetool:
     def python(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
         return self._run(*words, **env)
 
-    def _run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    def shell(self, line: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return self._run("-c", line, program="bash", **env)
+
+    def _run(
+        self, *words: str, program: str = sys.executable, **env: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, *words],
+            [program, *words],
             env={**self.env, **env},
             cwd=self.folder,
             capture_output=True,

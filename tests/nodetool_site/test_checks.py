@@ -1,12 +1,20 @@
 """System checks: what keeps a process from starting, and a clean deployment."""
 
+import inspect
+import re
+
 import pytest
 from django.core import checks
 
+import nodetool_site.checks
 from nodetool_site.checks import check_settings
 from tests.nodetool_site.test_serve import POSTGRES, PRODUCTION, SUPABASE
 
 REDIS = "redis://127.0.0.1:1"
+
+
+def problems() -> dict[str, str]:
+    return {str(message.id): message.msg for message in check_settings(None)}
 
 
 def ids() -> set[str]:
@@ -55,12 +63,77 @@ def test_private_settings_are_sane():
         ("SECRET_KEY", "Your-Secret-Key", "nodetool.E010"),
         ("ALLOWED_HOSTS", ["localhost", "*"], "nodetool.E011"),
         ("EGRESS_ALLOW_PRIVATE", True, "nodetool.E016"),
+        ("AUTH_PROVIDER", "kerberos", "nodetool.E018"),
+        ("SERVER_AUTH_TOKEN", "fifteen-letters", "nodetool.E019"),
+        ("SERVER_AUTH_TOKEN", "sixteen-letters-,short", "nodetool.E019"),
     ],
 )
 def test_a09_careless_private_server_is_named(settings, name, value, problem):
     setattr(settings, name, value)
 
     assert ids() == {problem}
+
+
+@pytest.mark.usefixtures("private")
+def test_a02_weak_token_in_its_file_is_named_and_none_is_made(settings, tmp_path):
+    settings.SERVER_AUTH_TOKEN = ""
+    settings.DATA_FOLDER = tmp_path
+    assert ids() == set()
+    assert not list(tmp_path.iterdir())
+
+    (tmp_path / "server_auth_token").write_text("short\n")
+
+    assert str(tmp_path) in problems()["nodetool.E019"]
+
+
+@pytest.mark.parametrize("provider", ["none", "local"])
+def test_token_of_no_use_may_be_weak(settings, provider):
+    settings.AUTH_PROVIDER = provider
+    settings.SERVER_AUTH_TOKEN = "short"
+
+    assert ids() == set()
+
+
+def test_a02_weak_token_is_a_warning_on_a_desktop(settings):
+    settings.AUTH_PROVIDER = "static"
+    settings.SERVER_AUTH_TOKEN = "short"
+
+    assert "anybody may guess it" in problems()["nodetool.W004"]
+
+
+@pytest.fixture
+def supabase(settings):
+    settings.AUTH_PROVIDER = "supabase"
+    settings.SUPABASE_URL = "https://project.supabase.co"
+    settings.SUPABASE_KEY = "k" * 40
+    settings.SERVER_AUTH_TOKEN = "a-token-of-many-letters"
+
+
+@pytest.mark.usefixtures("private", "supabase")
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("SUPABASE_JWT_SECRET", "s" * 32, None),
+        ("SUPABASE_JWT_SECRET", "s" * 31, "nodetool.E019"),
+        ("SUPABASE_URL", "", "nodetool.E008"),
+        ("SUPABASE_KEY", "", "nodetool.E008"),
+        ("SUPABASE_URL", "ftp://x", "nodetool.E020"),
+        ("SUPABASE_URL", "project.supabase.co", "nodetool.E020"),
+        ("SUPABASE_URL", "http://[", "nodetool.E020"),
+    ],
+)
+def test_a09_careless_supabase_server_is_named(settings, name, value, problem):
+    setattr(settings, name, value)
+
+    assert ids() == ({problem} if problem else set())
+
+
+@pytest.mark.usefixtures("supabase")
+def test_short_supabase_secret_is_a_warning_on_a_desktop_that_hides_it(settings):
+    settings.SUPABASE_JWT_SECRET = "only-short"
+
+    assert "only-short" not in str(problems())
+    assert ids() == {"nodetool.W004"}
 
 
 @pytest.mark.usefixtures("scale_out")
@@ -107,6 +180,14 @@ def test_careless_production_is_named(settings, name, value, problem):
     setattr(settings, name, value)
 
     assert ids() == {problem}
+
+
+def test_problems_have_ids_of_their_own():
+    source = inspect.getsource(nodetool_site.checks)
+    named = re.findall(r'"(nodetool\.[EW]\d+)"', source)
+
+    assert len(named) > 15
+    assert len(set(named)) == len(named)
 
 
 def test_every_problem_has_a_cure(settings):

@@ -1,5 +1,6 @@
 """The program: commands, exit codes, where things are printed."""
 
+import sys
 import tomllib
 
 import pytest
@@ -93,6 +94,52 @@ def test_dotenv_is_read_and_the_environment_wins(nodetool):
 
     assert "DEBUG" in read.stderr
     assert overruled.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("run", ("secrets", "list")),
+        ("run", ("serve",)),
+        ("manage", ("db", "migrate")),
+        ("manage", ("serve",)),
+    ],
+)
+def test_file_that_is_no_database_is_one_line(nodetool, program, words):
+    nodetool.data.mkdir()
+    (nodetool.data / "nodetool.sqlite3").write_text("no database at all")
+
+    done = getattr(nodetool, program)(*words)
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    line = done.stderr.splitlines()[-1]
+    assert "Database not usable: file is not a database; see that" in line
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("noun", ["users", "jobs"])
+def test_missing_tables_are_one_line_with_the_cure(nodetool, noun):
+    done = nodetool.manage(noun, "list")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("❌ Database not usable: no such table")
+    assert "`nodetool db migrate` makes its tables" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_process_without_standard_streams_says_nothing_and_has_no_input(nodetool):
+    nodetool.run("db", "migrate")
+    program = f"exec {sys.executable} -m nodetool_site.cli secrets"
+
+    stored = nodetool.shell(f"{program} store KEY <&-")
+    listed = nodetool.shell(f"{program} list >&- 2>&-")
+
+    assert (stored.returncode, stored.stderr) == (
+        1,
+        "❌ The value of secret 'KEY' is empty\n",
+    )
+    assert (listed.returncode, listed.stderr) == (0, "")
 
 
 def test_db_migrate_can_be_repeated(nodetool):

@@ -66,9 +66,12 @@ def test_bad_choice_exits_with_2(nodetool, words):
             {"DATABASE_URL": POSTGRES, "CELERY_BROKER_URL": "amqp://127.0.0.1:1"},
             "REDIS_URL",
         ),
-        ((), {"PORT": "x"}, "PORT"),
+        ((), {"PORT": "70000"}, "PORT is 70000"),
         ((), {"NODETOOL_SERVER_MODE": "nonsense"}, "private"),
         (("--static-folder", "/does/not/exist"), {}, "/does/not/exist"),
+        ((), {"DATABASE_URL": POSTGRES}, "DATABASE_URL or DB_PATH"),
+        ((), {"ASSET_FOLDER": "/dev/null/assets"}, "ASSET_FOLDER"),
+        ((), {"DB_PATH": "/dev/null/data.sqlite3"}, "DB_PATH"),
     ],
 )
 def test_what_cannot_start_exits_with_1_and_one_line(nodetool, words, env, named):
@@ -153,16 +156,54 @@ def test_a09_database_of_an_older_version_is_left_alone_outside_desktop(nodetool
     assert "nodetool db migrate" in done.stderr
 
 
-def test_a09_other_servers_of_the_same_application_refuse_too(nodetool):
+@pytest.mark.parametrize(
+    ("env", "named"),
+    [
+        ({"AUTH_PROVIDER": "none"}, "AUTH_PROVIDER=none with private mode"),
+        ({"SERVER_AUTH_TOKEN": "fifteen-letters"}, "SERVER_AUTH_TOKEN is shorter"),
+    ],
+)
+def test_a09_other_servers_of_the_same_application_refuse_too(nodetool, env, named):
     done = nodetool.python(
-        "-c",
-        "import nodetool_site.asgi",
-        NODETOOL_SERVER_MODE="private",
-        AUTH_PROVIDER="none",
+        "-c", "import nodetool_site.asgi", NODETOOL_SERVER_MODE="private", **env
     )
 
     assert done.returncode == 1
-    assert "AUTH_PROVIDER=none with private mode" in done.stderr
+    assert named in done.stderr
+
+
+UVICORN = ("-m", "uvicorn", "--port", "1", "nodetool_site.asgi:application")
+
+
+def test_a09_uvicorn_refuses_a_database_that_is_behind(nodetool):
+    empty = nodetool.python(*UVICORN)
+    away = nodetool.python(*UVICORN, DATABASE_URL=POSTGRES)
+
+    assert empty.returncode == away.returncode == 3
+    assert "run `nodetool db migrate`" in empty.stderr
+    assert "Database not usable" in away.stderr
+    assert "Traceback" not in empty.stderr + away.stderr
+
+
+CELERY = ("-m", "celery", "-A", "nodetool_site", "worker")
+REDIS = "redis://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("env", "named"),
+    [
+        ({"DATABASE_URL": POSTGRES}, "Database not usable"),
+        ({"DATABASE_URL": POSTGRES, "DEBUG": "1"}, "DEBUG is on with private mode"),
+    ],
+)
+def test_a09_celerys_own_worker_refuses_too(nodetool, env, named):
+    done = nodetool.python(
+        *CELERY, REDIS_URL=REDIS, NODETOOL_SERVER_MODE="private", **env
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("❌ ")
+    assert named in done.stderr
 
 
 def test_taken_port_is_named(nodetool):

@@ -225,32 +225,6 @@ async def test_a_02_a_token_of_any_bytes_is_compared(settings):
         await authenticate_socket(scope(query="api_key=%FF%FE%00"))
 
 
-def test_an_unknown_provider_is_refused_by_name(settings):
-    settings.AUTH_PROVIDER = "kerberos"
-
-    with pytest.raises(auth.ImproperlyConfigured, match=r"'kerberos'.*none, local"):
-        auth.check_start(is_desktop=True)
-
-
-def test_a_02_a_weak_token_warns_in_desktop_and_stops_elsewhere(settings):
-    settings.AUTH_PROVIDER = "static"
-    settings.SERVER_AUTH_TOKEN = "short"
-
-    assert "shorter than 16" in auth.check_start(is_desktop=True)[0]
-    with pytest.raises(auth.ImproperlyConfigured, match="shorter than 16"):
-        auth.check_start(is_desktop=False)
-
-
-@pytest.mark.parametrize(
-    ("provider", "token"), [("local", "short"), ("static", STATIC)]
-)
-def test_nothing_else_keeps_it_from_starting(settings, provider, token):
-    settings.AUTH_PROVIDER = provider
-    settings.SERVER_AUTH_TOKEN = token
-
-    assert auth.check_start(is_desktop=False) == []
-
-
 class TestBruteForce:
     """A-08."""
 

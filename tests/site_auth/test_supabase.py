@@ -16,7 +16,7 @@ from storage.key_sets import Unreachable
 from storage.models import User
 from tests.site_auth.test_authenticate import SOURCES, STATIC, over_header, scope
 from tests.site_auth.test_rest import get
-from tests.supabase_stub import ALICE, BOB, KEY_IDS, SECRET, part, public_jwk
+from tests.supabase_stub import ALICE, BOB, KEY_IDS, part, public_jwk
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -342,33 +342,3 @@ class TestAccounts:
         project(secret=True)
 
         assert (await over_header(STATIC)).user_id == "1"
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "said"),
-    [
-        ("SUPABASE_URL", "", "SUPABASE_URL"),
-        ("SUPABASE_KEY", "", "SUPABASE_KEY"),
-        ("SUPABASE_URL", "ftp://x", "http or https"),
-        ("SUPABASE_URL", "project.supabase.co", "http or https"),
-        ("SUPABASE_JWT_SECRET", "short", "shorter than 32"),
-    ],
-)
-async def test_a_start_without_what_it_needs_fails(
-    project, settings, name, value, said
-):
-    project(secret=True)
-    assert auth.check_start(is_desktop=False) == []
-
-    setattr(settings, name, value)
-
-    with pytest.raises(auth.ImproperlyConfigured, match=said):
-        auth.check_start(is_desktop=False)
-
-
-async def test_a_short_secret_warns_in_desktop_mode(project, settings):
-    project()
-    settings.SUPABASE_JWT_SECRET = "short"
-
-    assert "guess" in auth.check_start(is_desktop=True)[0]
-    assert SECRET not in str(auth.check_start(is_desktop=True))

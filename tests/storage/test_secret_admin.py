@@ -57,6 +57,14 @@ def test_a_value_goes_in_and_never_comes_out(desk, clerk):
     assert VALUE not in str(list(LogEntry.objects.values()))
 
 
+def test_who_stores_a_value_too_short_to_be_masked_is_told(desk, clerk):
+    form = {"owner": clerk.pk, "key": "PIN", "description": "", "value": "1234567"}
+
+    answer = desk.post(f"{SECRETS}/add/", form, follow=True)
+
+    assert "not masked" in answer.content.decode()
+
+
 def test_a_value_that_is_refused_is_not_shown_again(desk, clerk):
     form = {"owner": clerk.pk, "key": "1 KEY", "description": "", "value": VALUE}
 

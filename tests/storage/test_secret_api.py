@@ -73,6 +73,15 @@ async def test_a_secret_is_stored_and_shown_without_its_value():
         assert VALUE.encode() not in answer.body + stored.body
 
 
+@pytest.mark.parametrize(("value", "is_told"), [("1234567", True), ("12345678", False)])
+async def test_who_stores_a_value_too_short_to_be_masked_is_told(value, is_told):
+    stored = await send_json("PUT", ONE, {"value": value})
+
+    assert stored.status == 200
+    assert ("not masked" in stored.json.get("warning", "")) == is_told
+    assert "warning" not in (await request("GET", ONE)).json
+
+
 async def test_the_list_has_registered_names_and_stored_ones_in_order():
     await db(set_secret, "1", "MY_OWN", VALUE)
     await db(set_secret, "1", "lower", VALUE)

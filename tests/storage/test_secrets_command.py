@@ -74,11 +74,57 @@ def test_stdin_takes_everything_and_value_is_for_scripts(main):
 
 
 def test_storing_again_overwrites_silently(main):
-    main("store", "KEY", stdin="one\n")
+    main("store", "KEY", stdin=f"{VALUE}\n")
 
-    assert main("store", "KEY", stdin="two\n")[0] == 0
+    assert main("store", "KEY", stdin=f"{VALUE}-2\n") == (
+        0,
+        "Secret 'KEY' stored for user 1.\n",
+        "",
+    )
 
-    assert reveal_secret("1", "KEY") == "two"
+    assert reveal_secret("1", "KEY") == f"{VALUE}-2"
+
+
+def test_who_stores_a_value_too_short_to_be_masked_is_told(main):
+    code, _, err = main("store", "PIN", stdin="1234567\n")
+
+    assert code == 0
+    assert err.startswith("A value of under 8 characters")
+    assert err.count("\n") == 1
+
+
+def test_no_more_is_read_than_a_value_may_be_long(main, monkeypatch):
+    """An endless stream is refused in time, and in bounded memory."""
+    monkeypatch.setattr(Typed, "read", lambda self, size: "x" * size)
+    monkeypatch.setattr(Typed, "readline", lambda self, size: "x" * size)
+
+    for source in ([], ["--stdin"]):
+        code, _, err = main("store", "KEY", *source)
+        assert (code, "larger than 65,536 bytes" in err) == (1, True)
+
+
+def test_end_of_input_on_a_terminal_is_no_answer(main, monkeypatch):
+    def end(*_: object) -> str:
+        raise EOFError
+
+    set_secret("1", "MINE", VALUE)
+    monkeypatch.setattr(Typed, "is_terminal", True)
+    monkeypatch.setattr(secret_verbs.getpass, "getpass", end)
+    monkeypatch.setattr("builtins.input", end)
+
+    code, _, err = main("store", "KEY")
+    assert (code, err.splitlines()[-1]) == (1, "❌ The value of secret 'KEY' is empty")
+    code, _, err = main("delete", "MINE")
+    assert (code, err.splitlines()[-1]) == (1, "❌ Nothing deleted.")
+    assert Secret.objects.count() == 1
+
+
+def test_a_user_is_named_by_name_too(main):
+    user = User.objects.create_user("bob")
+    set_secret(user.pk, "HIS", VALUE)
+
+    assert "HIS" in main("list", "-u", "bob")[1]
+    assert main("list", "-u", "rob") == (1, "", "❌ User 'rob' not found\n")
 
 
 def test_another_users_secrets_are_named_by_their_id(main):

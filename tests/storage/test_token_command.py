@@ -91,10 +91,11 @@ def test_list_shows_everybodys_or_one_users(tokens, alice):
     issue_token("1", name="mine")
     issue_token(alice.pk, name="hers", scopes=["read"])
 
-    rows = tokens("list")[1].splitlines()
+    title, _, *rows = tokens("list")[1].splitlines()
     documents = json.loads(tokens("list", "-u", "1", "--json")[1])["tokens"]
 
-    assert [row.split()[1:4] for row in rows[1:]] == [
+    assert title == "Tokens"
+    assert [row.split()[1:4] for row in rows] == [
         ["hers", "alice", "read"],
         ["mine", "1", "all"],
     ]

@@ -1,6 +1,7 @@
 """``nodetool users``."""
 
 import json
+import sys
 
 import pytest
 from django.core.management import call_command
@@ -8,7 +9,6 @@ from django.core.management.base import CommandError
 
 from nodetool_site import cli
 from storage.api_tokens import look_up
-from storage.management.commands import users as command
 from storage.models import ApiToken, User
 from storage.services import store_asset
 
@@ -65,9 +65,10 @@ def test_list_shows_everybody(run):
     for name in ("zoe", "alice"):
         run("add", name)
 
-    rows = run("list").splitlines()
+    title, *rows = run("list").splitlines()
     users = json.loads(run("list", "--json"))["users"]
 
+    assert title == "Users"
     assert [row.split()[1] for row in rows] == ["Name", "alice", "zoe"]
     assert [user["username"] for user in users] == ["alice", "zoe"]
     assert users[0]["tokens"][0]["prefix"].startswith("nt_")
@@ -96,7 +97,7 @@ def test_a_removed_user_is_gone_with_their_tokens(run):
 
 def test_remove_asks_first(run, monkeypatch):
     run("add", "alice")
-    monkeypatch.setattr(command.sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
 
     monkeypatch.setattr("builtins.input", lambda: "n")
     with pytest.raises(CommandError, match="Nothing removed"):

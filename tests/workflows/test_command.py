@@ -233,7 +233,7 @@ def test_import_for_nobody_and_from_nowhere_fails(nodetool):
 
     code, _, err = nodetool("import", "-", "-u", "ghost", stdin=graph)
     assert code == 1
-    assert err.startswith("❌ User ghost not found; ")
+    assert err.startswith("❌ User 'ghost' not found")
     assert nodetool("import", "/does/not/exist")[0] == 1
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from http.client import HTTPException
 from typing import Any, BinaryIO
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import msgspec
 from django.core.management.base import CommandError
@@ -101,7 +101,7 @@ class ApiClient:
     ) -> tuple[int, Json]:
         """Return the status, and what ``read`` makes of an answer that is no error."""
         try:
-            with urlopen(request, timeout=timeout) as response:  # noqa: S310
+            with _opener.open(request, timeout=timeout) as response:
                 return response.status, read(response)
         except HTTPError as error:
             with error:
@@ -110,6 +110,18 @@ class ApiClient:
             raise CommandError(f"No answer from {self._url}: {error}") from error
         except msgspec.DecodeError as error:
             raise CommandError(f"{self._url} does not answer in JSON") from error
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Goes nowhere else: the token would go along."""
+
+    def redirect_request(
+        self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> None:
+        raise CommandError(f"{req.host} redirects to {newurl}: name that server")
+
+
+_opener = build_opener(_NoRedirects)
 
 
 class _Form:

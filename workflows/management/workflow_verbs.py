@@ -1,17 +1,15 @@
 """What ``nodetool workflows`` does: list, get, import, export, validate, delete."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from storage.management.nouns import (
     Verb,
     add_json_option,
-    add_user_option,
+    add_place_options,
     count,
     pretty,
 )
@@ -34,9 +32,7 @@ class WorkflowVerb(Verb):
     """A verb that works on the database, or on a running server."""
 
     def add_options(self, parser: CommandParser) -> None:
-        add_user_option(parser)
-        parser.add_argument("--api-url", metavar="URL", help="ask a running server")
-        parser.add_argument("--token", default=settings.SERVER_AUTH_TOKEN)
+        add_place_options(parser)
 
     def run(self, **options: Any) -> None:
         if options["api_url"]:
@@ -205,11 +201,8 @@ class DeleteVerb(WorkflowVerb):
         workflow_id = options["id"]
         if not options["yes"]:
             document = find(store, workflow_id)
-            if not sys.stdin.isatty():
-                raise CommandError("Without a terminal, --yes is needed to delete")
-            question = f"Delete workflow {workflow_id} ({document['name']})? [y/N] "
-            if input(question).strip().lower() not in ("y", "yes"):
-                raise CommandError("Nothing was deleted")
+            if not self.is_sure(f"Delete workflow {workflow_id} ({document['name']})?"):
+                raise CommandError("Nothing deleted.")
         try:
             store.delete(workflow_id)
         except WorkflowNotFound as error:

@@ -2,22 +2,24 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
-
 from nodetool_site.database import prepare_database
+from storage.management.nouns import NounCommand, Verb
 
 
-class Command(BaseCommand):
+class MigrateVerb(Verb):
+    """Apply what the code brings and the database lacks."""
+
+    help = "apply the migrations"
+
+    def run(self, **options: Any) -> None:
+        for line in prepare_database(may_migrate=True):
+            self.remark(line)
+        self.say("The database is up to date.")
+
+
+class Command(NounCommand):
     """One verb so far."""
 
     help = "Apply the migrations."
-    requires_system_checks = ()
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-        verbs.add_parser("migrate", help="apply the migrations")
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        for line in prepare_database(may_migrate=True):
-            self.stderr.write(line)
-        self.stdout.write("The database is up to date.")
+    noun = "db"
+    verbs = {"migrate": MigrateVerb}
