@@ -414,6 +414,9 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         "asyncio": {"level": "WARNING"},
         "twisted": {"level": "WARNING"},
+        # Uvicorn's own lines hold the query, and so tokens: ours are told instead.
+        "uvicorn": {"handlers": ["stderr"], "propagate": False},
+        "uvicorn.access": {"level": "WARNING"},
         # Two lines for every ring; the job itself tells what becomes of it.
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},

@@ -11,12 +11,13 @@ import pytest
 from tests.end_to_end import graphs
 from tests.end_to_end.checker import check_stream
 from tests.end_to_end.client import ApiClient
-from tests.end_to_end.server import ROOT
+from tests.end_to_end.processes import wait_until
+from tests.end_to_end.server import ROOT, ServerProcess
 
 BIN = Path(sys.executable).parent
 APPLICATION = "nodetool_site.asgi:application"
 SERVERS = {
-    "daphne": [str(BIN / "daphne"), "-p", "{port}", APPLICATION],
+    "daphne": [str(BIN / "daphne"), "-v", "0", "-p", "{port}", APPLICATION],
     "uvicorn": [str(BIN / "uvicorn"), "--port", "{port}", APPLICATION],
     # Without its reloader: a source that somebody saves meanwhile would restart it.
     "runserver": [
@@ -65,6 +66,22 @@ async def test_another_servers_command_serves_and_runs_jobs(name, new_server):
 
     async with ApiClient(server.base_url) as api:
         await assert_serves(api)
+        await assert_a05_tokens_of_addresses_stay_out_of_the_log(api, server)
+
+
+async def assert_a05_tokens_of_addresses_stay_out_of_the_log(
+    api: ApiClient, server: ServerProcess
+) -> None:
+    """Whatever a server writes of requests itself."""
+    query = "?api_key=seen-by-nobody-01&token=seen-by-nobody-02"
+    assert (await api.get(f"/api/jobs/nothing/stream{query}")).status == 404
+    assert (await api.get(f"/nothing{query}")).status == 404
+    async with api.socket(query=query) as socket:
+        await socket.command("ping")
+    await api.get("/the/last")
+
+    wait_until(lambda: "/the/last" in server.log(), what="the last line of the log")
+    assert "seen-by-nobody" not in server.log()
 
 
 @pytest.mark.scale_out

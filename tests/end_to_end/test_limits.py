@@ -272,6 +272,37 @@ async def test_a08_after_20_wrong_tokens_an_address_waits_and_no_other(client, s
     assert await socket_answer(neighbour, STATIC) == "pong"
 
 
+@pytest.mark.scale_out
+async def test_a08_guesses_at_several_web_processes_are_one_count(
+    new_scale_out_server,
+):
+    environment = {"AUTH_PROVIDER": "static", "SERVER_AUTH_TOKEN": STATIC}
+    first = new_scale_out_server(env=environment)
+    first.token = STATIC
+    second = ServerProcess(first.backend, env=environment, worker_count=0)
+    address = "127.0.0.40"
+    wrong = {"Authorization": "Bearer wrong"}
+    try:
+        second.start()
+        async with (
+            ApiClient(first.base_url, address=address) as one,
+            ApiClient(second.base_url, address=address) as two,
+        ):
+            for _ in range(GUESSES - 1):
+                assert (await one.get("/api/jobs/nobody", headers=wrong)).status == 401
+            assert (await two.get("/api/jobs/nobody", headers=wrong)).status == 401
+
+            # By that one the second process has learnt of the first one's.
+            for _ in range(GUESSES - 2):
+                refused = await two.get("/api/jobs/nobody", headers=wrong)
+                if refused.status == 429:
+                    break
+                await asyncio.sleep(0.1)
+        assert_refused(refused, "Too many failed authentication attempts")
+    finally:
+        second.close()
+
+
 async def test_a08_guessed_passwords_of_the_admin_pages_count_too(client):
     guesser = await client(address="127.0.0.30")
     # Passwords are slow to check: tokens for most of them, or the minute is over.

@@ -38,6 +38,12 @@ async def process():
         await limiter.close()
 
 
+@pytest.fixture
+def _patient(monkeypatch):
+    """On a busy machine an answer of Redis may take its time, and must still count."""
+    monkeypatch.setattr(rate_limits, "REDIS_TIMEOUT_S", 30.0)
+
+
 def share_by_redis(settings, url: str) -> None:
     settings.CHANNEL_LAYER_URL = url
     config = {"hosts": [url], "prefix": "nodetool-test"}
@@ -58,6 +64,7 @@ async def test_a11_1000_parallel_requests_pass_the_limit_by_0(process):
 
 
 @pytest.mark.scale_out
+@pytest.mark.usefixtures("_patient")
 @pytest.mark.parametrize("limit", [1, 3, 60, LIMIT])
 async def test_a11_several_processes_pass_one_limit_by_0(
     process, settings, redis_url, limit

@@ -10,7 +10,7 @@ from nodetool_site.auth import authenticate, authenticate_socket, find_token
 from nodetool_site.lib.db import db
 from storage import static_token
 from storage.api_tokens import issue_token, revoke_tokens, verified_tokens
-from storage.failed_attempts import FailedAttempts
+from storage.failed_attempts import FailedAttempts, network_of
 from storage.identity import DEFAULT_IDENTITY, Identity
 from storage.models import User
 
@@ -314,12 +314,40 @@ class TestBruteForce:
         assert attempts.retry_after_s("2001:db8::ffff", limit=20)
         assert not attempts.retry_after_s("2001:db8:0:1::1", limit=20)
 
-    def test_a_08_behind_a_trusted_proxy_its_own_entry_counts(self, settings):
-        behind = scope([(b"x-forwarded-for", b"6.6.6.6, 1.2.3.4")], address="::1")
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            [b"6.6.6.6, 1.2.3.4"],
+            [b"1.2.3.4"],
+            # Some proxies add a header of their own below the caller's.
+            [b"6.6.6.6", b"1.2.3.4"],
+            [b"6.6.6.6", b"7.7.7.7, 1.2.3.4"],
+        ],
+    )
+    def test_a_08_behind_a_trusted_proxy_its_own_entry_counts(self, settings, headers):
+        behind = scope([(b"x-forwarded-for", each) for each in headers], address="::1")
 
         assert auth.client_address(behind) == "::1"
         settings.TRUST_PROXY_HEADERS = True
         assert auth.client_address(behind) == "1.2.3.4"
+
+    @pytest.mark.parametrize(
+        ("address", "counted"),
+        [
+            ("1.2.3.4", "1.2.3.4"),
+            ("1.2.3.4:5678", "1.2.3.4"),
+            ("::ffff:1.2.3.4", "1.2.3.4"),
+            ("2001:db8::1", "2001:db8::/64"),
+            ("2001:db8::5678", "2001:db8::/64"),
+            ("[2001:db8::1]", "2001:db8::/64"),
+            ("[2001:db8::1]:5678", "2001:db8::/64"),
+            ("fe80::1%eth0", "fe80::/64"),
+            ("", ""),
+            ("unknown", "unknown"),
+        ],
+    )
+    def test_a_08_what_is_counted_is_the_callers_own(self, address, counted):
+        assert network_of(address) == counted
 
 
 def test_an_identity_serves_where_a_user_is_expected():
