@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from tests.engine.sample_nodes import registry
-from workflows.engine.context import RunContext
+from workflows.engine.context import Mask, NothingToMask, RunContext
 from workflows.engine.errors import EngineError
 from workflows.engine.events import EdgeUpdate, Event, LogUpdate, NodeUpdate
 from workflows.engine.graph import Graph, load_graph
@@ -19,7 +19,8 @@ def document(nodes: Nodes, *edges: str, **fields: dict[str, Any]) -> dict[str, A
     """Return a graph document.
 
     ``document({"k": ("K", {"value": 7}), "r": "Output"}, "k -> r.value")``. An output
-    gets its id as its name. ``fields`` add to the node of that id.
+    gets its id as its name; ``c => k`` is a control edge. ``fields`` add to the node of
+    that id.
     """
     return {
         "nodes": [_node(i, what, fields.get(i, {})) for i, what in nodes.items()],
@@ -37,6 +38,11 @@ def _node(
 
 
 def _edge(number: int, text: str) -> dict[str, Any]:
+    if " => " in text:
+        source, target = text.split(" => ")
+        handles = {"sourceHandle": "__control__", "targetHandle": "__control__"}
+        ends = {"source": source, "target": target, **handles}
+        return {"id": f"e{number}", "edge_type": "control", **ends}
     source, target = text.split(" -> ")
     source, _, output = source.partition(".")
     target, _, handle = target.partition(".")
@@ -132,6 +138,7 @@ class Recording:
         params: dict[str, Any] | None = None,
         *,
         blocking: Any = None,
+        mask: Mask = NothingToMask(),  # noqa: B008 - it has no state
     ) -> None:
         self.sink = Recorder()
         self.assets = MemoryAssets()
@@ -143,6 +150,7 @@ class Recording:
             assets=self.assets,
             secrets=NoSecrets(),
             blocking=blocking or NoBlocking(),
+            mask=mask,
             images=None,
             workspace=None,
             models=None,

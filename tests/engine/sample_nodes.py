@@ -7,6 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import field
 
 from workflows.engine.context import NodeContext, NodeInputs, NodeOutputs
+from workflows.engine.control_events import RunEvent
+from workflows.engine.errors import TargetFailed
 from workflows.engine.node import InputNode, Meta, Node, OutputNode, PreviewNode
 from workflows.engine.registry import NodeRegistry
 from workflows.engine.values import ImageRef, empty_asset, text_chunk
@@ -574,6 +576,128 @@ class Quiet(Node):
 
     async def process(self, context: NodeContext) -> Any:
         return {"output": self.value}
+
+
+@registry.register("test.Steer")
+class Steer(Node):
+    """Yields the items, with control events among them; a number is a wait."""
+
+    outputs = {"output": "any"}
+    controls = True
+
+    items: list[Any] = []
+    value: Any = None
+    fails: bool = False
+
+    async def generate(self, context: NodeContext) -> AsyncIterator[dict[str, Any]]:
+        for item in self.items:
+            if isinstance(item, int):
+                for _ in range(item):
+                    await asyncio.sleep(0)
+            else:
+                yield item
+        if self.fails:
+            raise RuntimeError("controller boom")
+
+
+@registry.register("test.SteerOnce")
+class SteerOnce(Node):
+    """Returns a result, with control events in it."""
+
+    outputs = {"output": "any"}
+    controls = True
+
+    value: Any = None
+    result: Any = None
+
+    async def process(self, context: NodeContext) -> Any:
+        if self.result is not None:
+            return self.result
+        event = {"event_type": "run", "properties": {"b": self.value}}
+        return {"__control__": event, "output": self.value}
+
+
+@registry.register("test.OldSteer")
+class OldSteer(Node):
+    """Controls as older nodes do."""
+
+    outputs = {"__control_output__": "dict[str, any]", "result": "str"}
+
+    properties: Any = {}
+
+    async def process(self, context: NodeContext) -> Any:
+        return {"__control_output__": self.properties, "result": "done"}
+
+
+@registry.register("test.SteerStream")
+class SteerStream(Node):
+    """Sends an event for each item that comes, and then the item.
+
+    ``last`` is a node that it runs in the end.
+    """
+
+    streaming_input = True
+    controls = True
+
+    value: Any = None
+    last: str = ""
+
+    async def stream(
+        self, inputs: NodeInputs, outputs: NodeOutputs, context: NodeContext
+    ) -> None:
+        async for value in inputs.each("value"):
+            await outputs.emit("__control__", RunEvent({"b": value}))
+            await outputs.emit("output", value)
+        if self.last:
+            await context.control.run(self.last, {"b": "last"})
+
+
+@registry.register("test.Ask")
+class Ask(Node):
+    """Runs the nodes that it controls, one after the other, and gives their answers.
+
+    ``asks`` are ids of nodes, each with properties. ``at_once``: not one by one.
+    """
+
+    outputs = {"output": "any"}
+    controls = True
+
+    asks: list[Any] = []
+    value: Any = None
+    at_once: bool = False
+    keeps_on: bool = False
+
+    async def process(self, context: NodeContext) -> Any:
+        if self.at_once:
+            runs = [self._ask(context, *ask) for ask in self.asks]
+            return {"output": await asyncio.gather(*runs)}
+        return {"output": [await self._ask(context, *ask) for ask in self.asks]}
+
+    async def _ask(
+        self, context: NodeContext, target: str, properties: dict[str, Any]
+    ) -> Any:
+        if self.value is not None:
+            properties = {**properties, "b": self.value}
+        try:
+            return await context.control.run(target, properties)
+        except TargetFailed as error:
+            if not self.keeps_on:
+                raise
+            return str(error)
+
+
+@registry.register("test.Look")
+class Look(Node):
+    """What it sees of the nodes that it controls, which it does not run."""
+
+    outputs = {"output": "any"}
+    controls = True
+
+    value: Any = None
+
+    async def process(self, context: NodeContext) -> Any:
+        targets = await context.control.targets()
+        return {"output": [[each.id, each.title, each.values] for each in targets]}
 
 
 @registry.register("test.Group")

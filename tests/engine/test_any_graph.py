@@ -29,21 +29,24 @@ KINDS = {
     "Fail": ["value"],
     "Preview": ["value"],
     "Output": ["value"],
+    "Steer": ["value"],
+    "SteerOnce": ["value"],
+    "Ask": ["value"],
 }
+CONTROLLERS = ("Steer", "SteerOnce", "Ask")
 
 
 @st.composite
 def graphs(draw: st.DrawFn) -> dict[str, Any]:
-    """Any graph of up to nine nodes, its edges leading from earlier to later ones."""
+    """Any graph of up to nine nodes, its edges leading from earlier to later ones.
+
+    Some of them are controlled: what they are asked for is what the controller is.
+    """
     kinds = draw(st.lists(st.sampled_from(sorted(KINDS)), min_size=2, max_size=9))
     nodes, edges, modes = {}, [], {}
     for number, kind in enumerate(kinds):
         name = f"n{number}"
-        values = draw(st.lists(st.integers(0, 3), max_size=20)) if kind == "E" else []
-        nodes[name] = (
-            kind,
-            {"values": values, "on": 2} if kind != "K" else {"value": 1},
-        )
+        nodes[name] = (kind, data_of(draw, kind))
         modes[name] = {"sync_mode": draw(st.sampled_from(["on_any", "zip_all"]))}
         for handle in KINDS[kind] if number else ():
             most = [0, 1, 2, 3] if handle == "items" else [1, 1, 1, 1, 0]
@@ -52,7 +55,29 @@ def graphs(draw: st.DrawFn) -> dict[str, Any]:
                 outputs = plan_of(registry.get(f"test.{nodes[source][0]}")).outputs
                 output = draw(st.sampled_from(sorted(outputs)))
                 edges.append(f"{source}.{output} -> {name}.{handle}")
+        for source in [n for n in nodes if nodes[n][0] in CONTROLLERS and n != name]:
+            if draw(st.booleans()):
+                edges.append(f"{source} => {name}")
+                nodes[source][1].get("asks", []).append([name, {}])
     return document(nodes, *edges, **modes)
+
+
+def data_of(draw: st.DrawFn, kind: str) -> dict[str, Any]:
+    if kind == "K":
+        return {"value": 1}
+    if kind == "Steer":
+        return {"items": draw(st.lists(st.sampled_from(STEPS), max_size=8))}
+    if kind == "SteerOnce":
+        return {"result": {**EVENT, "output": 1}}
+    if kind == "Ask":
+        return {"asks": [], "keeps_on": True, "at_once": draw(st.booleans())}
+    values = draw(st.lists(st.integers(0, 3), max_size=20)) if kind == "E" else []
+    return {"values": values, "on": 2}
+
+
+EVENT = {"__control__": {"event_type": "run", "properties": {}}}
+STOP = {"__control__": {"event_type": "stop"}}
+STEPS = [EVENT, EVENT, {**EVENT, "output": 1}, {"output": 2}, 1, 9, STOP]
 
 
 async def finished(what: dict[str, Any]) -> Recording:

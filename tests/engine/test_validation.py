@@ -175,29 +175,81 @@ async def test_a_text_that_is_no_choice_fails_the_node():
     assert "expected one of low, high" in str(done.error)
 
 
-def test_control_edges_need_the_control_handle_and_cannot_run_yet():
-    wrong = document({"k": "K", "p": "P"})
-    wrong["edges"] = [control("k", "p", "foo")]
-    right = document({"k": "K", "p": "P"})
-    right["edges"] = [control("k", "p")]
+def test_control_edges_need_the_control_handle():
+    wrong = document({"c": "Steer", "p": "P"})
+    wrong["edges"] = [control("c", "p", "foo")]
 
-    (first,) = check_graph(load_graph(wrong), registry).errors
-    (second,) = check_graph(load_graph(right), registry).errors
+    (problem,) = check_graph(load_graph(wrong), registry).errors
 
-    assert first.message == (
+    assert problem.message == (
         "Control edge c1 must use '__control__' as targetHandle, got 'foo'"
     )
-    assert "Remove the edge" in second.message
+
+
+def test_a_graph_with_control_edges_is_sound():
+    checked = check_graph(graph({"c": "Steer", "p": "P"}, "c => p"), registry)
+
+    assert checked.problems == []
+    assert [edge.id for edge in checked.control] == ["e0"]
+
+
+async def test_a_control_edge_from_a_node_that_sends_no_events_is_warned_of():
+    done = await run({"k": "K", "p": "P"}, "k => p")
+
+    assert done.error is None
+    assert done.statuses("p") == []
+    assert done.warnings() == [
+        "Node 'k' sends no control events: 'p' does not run for it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("edge", "reason"),
+    [
+        ("c => i", "node 'i' runs by itself or never and cannot be controlled"),
+        ("c => g", "node 'g' runs by itself or never and cannot be controlled"),
+        ("g => p", "node 'g' never runs"),
+        ("c => x", "there is no node 'x'"),
+    ],
+)
+async def test_a_control_edge_that_leads_nowhere_is_left_out(edge, reason):
+    nodes = {"c": "Steer", "i": "StringInput", "g": "Group", "p": "P", "r": "Output"}
+
+    done = await run(nodes, edge, "i -> p.a", "p -> r")
+
+    assert done.error is None
+    assert done.values == {"r": ["-"]}
+    assert done.warnings() == [f"Edge e0 was left out: {reason}"]
+
+
+@pytest.mark.parametrize("kind", ["P", "Dynamic"])
+async def test_a_data_edge_cannot_use_the_control_handle(kind):
+    nodes = {"k": "K", "c": "Steer", "p": kind}
+
+    done = await run(nodes, "k -> p.__control__", "c.__control__ -> p.a")
+
+    assert done.error is None
+    assert done.warnings() == [
+        "Edge e0 was left out: node 'p' has no input '__control__'",
+        "Edge e1 was left out: node 'c' has no output '__control__'",
+    ]
 
 
 def test_a_circle_of_control_edges_is_shown():
-    circle = document({"c": "K", "p": "P"})
-    circle["edges"] = [control("c", "p"), control("p", "c")]
+    assert problems_of({"c": "Steer", "d": "Steer"}, "c => d", "d => c") == [
+        "Circular control dependency detected: c -> d -> c"
+    ]
+    assert problems_of({"c": "Steer"}, "c => c") == [
+        "Circular control dependency detected: c -> c"
+    ]
 
-    checked = check_graph(load_graph(circle), registry)
 
-    messages = [problem.message for problem in checked.errors]
-    assert "Circular control dependency detected: c -> p -> c" in messages
+def test_a_circle_of_control_and_data_edges_is_shown():
+    nodes = {"c": "Steer", "p": "P", "q": "P"}
+
+    assert problems_of(nodes, "c => p", "p -> q.a", "q -> c.value") == [
+        "Graph contains a cycle: c -> p -> q -> c"
+    ]
 
 
 @pytest.mark.parametrize(

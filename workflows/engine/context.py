@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from workflows.engine.errors import UnknownTarget
 from workflows.engine.events import (
     Chunk,
     ContentType,
@@ -26,6 +27,7 @@ from workflows.engine.usage import UsageTally
 from workflows.engine.values import wire_type
 
 if TYPE_CHECKING:
+    from workflows.engine.plans import NodePlan
     from workflows.engine.registry import NodeRegistry
     from workflows.engine.type_specs import TypeSpec
     from workflows.providers.base import Provider
@@ -318,6 +320,61 @@ class RunContext(msgspec.Struct, frozen=True, kw_only=True):
     depth: int = 0
 
 
+class ControlTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """A node as one sees it that controls it.
+
+    ``values``: what a run would have that sets nothing, by property, without the
+    secrets that the run has read. Which properties there are tells ``plan.settable``.
+    """
+
+    id: str
+    title: str
+    plan: NodePlan
+    values: dict[str, Any]
+
+
+class Control(Protocol):
+    """The nodes that a node controls."""
+
+    @property
+    def target_ids(self) -> Sequence[str]: ...
+
+    async def targets(self) -> list[ControlTarget]:
+        """Return what there is to know of each.
+
+        Waits until their inputs have arrived, except those that come only afterwards.
+        """
+
+    async def run(
+        self, target_id: str, properties: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Run a node once, with these properties over its own; return its outputs.
+
+        Those are the values by output, of a stream the last one.
+
+        Raises:
+            UnknownTarget: it is not controlled by this one.
+            TargetFailed: it has failed or ended, or cannot run before this one ends.
+        """
+
+
+class NothingToControl:
+    """What a node without control edges controls."""
+
+    target_ids: Sequence[str] = ()
+
+    async def targets(self) -> list[ControlTarget]:
+        return []
+
+    async def run(
+        self, target_id: str, properties: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        raise UnknownTarget(target_id)
+
+
+_NOTHING = NothingToControl()
+
+
 class NodeContext:
     """What a node may use during one activation.
 
@@ -330,6 +387,7 @@ class NodeContext:
     __slots__ = (
         "_progress",
         "closed",
+        "control",
         "node_id",
         "node_name",
         "on_use",
@@ -349,6 +407,7 @@ class NodeContext:
         self.node_name = node_name
         self.outputs = outputs or {}
         self.closed = False
+        self.control: Control = _NOTHING
         self.on_use: Callable[[], None] | None = None
         self._progress = 0
 

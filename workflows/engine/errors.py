@@ -93,6 +93,17 @@ class UnknownOutput(EngineError):
         )
 
 
+class TargetFailed(EngineError):
+    """A node that another one controls gives no answer; the text tells why."""
+
+
+class UnknownTarget(EngineError):
+    """A node has sent an event to a node that it does not control."""
+
+    def __init__(self, target_id: str) -> None:
+        super().__init__(f"No control edge leads from this node to '{target_id}'")
+
+
 class UnknownInput(EngineError):
     """The graph has no input node, or no output of one, with this name."""
 

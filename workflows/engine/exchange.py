@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from workflows.engine.actors import Actor
+from workflows.engine.actors import Actor, Awaited
+from workflows.engine.errors import TargetFailed
 from workflows.engine.reports import Reports
-from workflows.engine.stalls import stalled_links
+from workflows.engine.stalls import stalled_links, stuck_actors
 from workflows.engine.streams import Lineage, Link
+
+T = TypeVar("T")
 
 
 class Exchange:
@@ -24,6 +27,7 @@ class Exchange:
         self._on_news = on_news
         self._order = 0
         self._blocked: set[Actor] = set()
+        self._awaiting: set[Actor] = set()
         self.actors: Sequence[Actor] = ()
         self.ready: deque[Actor] = deque()
 
@@ -90,11 +94,53 @@ class Exchange:
         finally:
             del actor.readers[news]
 
+    async def wait_for_target(
+        self, actor: Actor, awaited: Awaited, answer: asyncio.Future[T]
+    ) -> T:
+        """Return what comes of a node that the actor controls.
+
+        Raises:
+            TargetFailed: it never will.
+        """
+        actor.awaited[answer] = awaited
+        self._awaiting.add(actor)
+        self.look_for_stalls()
+        try:
+            return await answer
+        finally:
+            del actor.awaited[answer]
+            if not actor.awaited:
+                self._awaiting.discard(actor)
+            else:  # it was this one that could go on, perhaps alone
+                asyncio.get_running_loop().call_soon(self.look_for_stalls)
+
     def look_for_stalls(self) -> None:
-        """Widen the edges on which nodes wait for each other in a circle."""
-        if self._blocked and not self.ready:
-            for link in stalled_links(self.actors):
-                link.grow()
+        """Widen the edges on which nodes wait for each other in a circle.
+
+        Where none would help, a node waits for one that it controls, which waits for
+        something that only comes afterwards: it is told that it waits in vain.
+        """
+        if not (self._blocked or self._awaiting) or self.ready:
+            return
+        stuck = stuck_actors(self.actors)
+        links = stalled_links(stuck)
+        for link in links:
+            link.grow()
+        if not links:
+            self._give_up(stuck)
+
+    def _give_up(self, stuck: Sequence[Actor]) -> None:
+        for actor in stuck:
+            for answer, awaited in list(actor.awaited.items()):
+                target = awaited.target
+                if not (answer.done() or (target.awaited and awaited.inputs is None)):
+                    answer.set_exception(
+                        TargetFailed(
+                            f"'{target.name}' cannot run: it waits for an input that "
+                            f"comes only after '{actor.name}' has gone on"
+                        )
+                    )
+                    self.schedule(target)
 
     def _wait(self, actor: Actor, link: Link, wake: Callable[[], None]) -> None:
         actor.blocked_on = link

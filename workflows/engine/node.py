@@ -60,6 +60,9 @@ class Node(msgspec.Struct, kw_only=True):
     reach: ClassVar[str] = ""
     # The names of the secrets without which it cannot do its work.
     required_settings: ClassVar[Sequence[str]] = ()
+    # Whether it sends events to the nodes that it controls: what it returns, yields or
+    # emits on ``__control__``, or by ``context.control``.
+    controls: ClassVar[bool] = False
     # Layout and notes: never run and say nothing.
     inert: ClassVar[bool] = False
     # Part of the server's own graphs; no editor offers it.

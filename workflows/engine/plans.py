@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from workflows.engine.coercion import Coercer, coercer_for, within
+from workflows.engine.control_events import OLD_CONTROL_HANDLE
 from workflows.engine.errors import ValueMisfit
 from workflows.engine.node import InputNode, Meta, Node, OutputNode, PreviewNode
 from workflows.engine.type_specs import TypeSpec, from_annotation, parse_type
@@ -48,6 +49,14 @@ class NodePlan(msgspec.Struct, frozen=True):
     defaults: dict[str, Any]
     starts_stream: bool
     is_output: bool
+    controls: bool
+
+    @property
+    def settable(self) -> dict[str, Property]:
+        """The properties that an event may set: not what names an output."""
+        if self.flavour == Flavour.FORWARD:
+            return {"value": self.properties["value"]}
+        return self.properties
 
     def coerce(self, name: str, value: Any) -> Any:
         """Return an arriving value as the property shall hold it.
@@ -92,6 +101,7 @@ def plan_of(cls: type[Node]) -> NodePlan:
         starts_stream=flavour == Flavour.GENERATOR
         or (flavour != Flavour.FORWARD and cls.streaming_output),
         is_output=issubclass(cls, OutputNode),
+        controls=cls.controls or OLD_CONTROL_HANDLE in cls.outputs,
     )
 
 

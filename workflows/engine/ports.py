@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from workflows.engine.actors import Actor
 from workflows.engine.context import NodeContext
 from workflows.engine.errors import UnknownOutput
 from workflows.engine.exchange import Exchange
-from workflows.engine.sets import EXHAUSTED, READY
+from workflows.engine.sets import EXHAUSTED, READY, InputSets
 from workflows.engine.streams import Lineage, Link
 from workflows.engine.turns import Turns
 
@@ -20,31 +20,40 @@ Send = Callable[[Actor, str, Any, Lineage], Awaitable[None]]
 class StreamInputs:
     """The inputs of a streaming node, in order of arrival, one by one or in sets."""
 
-    def __init__(self, actor: Actor, exchange: Exchange, turns: Turns) -> None:
+    def __init__(
+        self,
+        actor: Actor,
+        incoming: Mapping[str, list[Link]],
+        sets: InputSets,
+        exchange: Exchange,
+        turns: Turns,
+    ) -> None:
         self.actor = actor
         self.exchange = exchange
         self.turns = turns
         self.lineage: Lineage = ()
+        self._incoming = incoming
+        self._sets = sets
 
     def is_connected(self, handle: str) -> bool:
-        return handle in self.actor.incoming
+        return handle in self._incoming
 
     async def any(self) -> AsyncIterator[tuple[str, Any]]:
-        links = self.actor.inputs()
+        links = [link for group in self._incoming.values() for link in group]
         while (link := await self._next(links)) is not None:
             yield link.name, self._take(link)
 
     async def each(self, handle: str) -> AsyncIterator[Any]:
-        links = self.actor.incoming.get(handle, ())
+        links = self._incoming.get(handle, ())
         while (link := await self._next(links)) is not None:
             yield self._take(link)
 
     async def first(self, handle: str, default: Any = None) -> Any:
-        link = await self._next(self.actor.incoming.get(handle, ()))
+        link = await self._next(self._incoming.get(handle, ()))
         return default if link is None else self._take(link)
 
     async def sets(self) -> AsyncIterator[dict[str, Any]]:
-        sets = self.actor.sets
+        sets = self._sets
         while True:
             if self.turns.must_wait():
                 await self.turns.wait()
@@ -85,10 +94,13 @@ class StreamOutputs:
         inputs: StreamInputs,
         context: NodeContext,
         send: Send,
+        lineage: Lineage | None = None,
     ) -> None:
+        """``lineage``: that of the whole run, if its inputs are read again."""
         self._inputs = inputs
         self._send = send
         self._context = context
+        self._lineage = lineage
         # A node may send from several tasks at once; an edge has one waiting producer.
         self._turn = asyncio.Lock()
 
@@ -102,4 +114,5 @@ class StreamOutputs:
         if self._turn.locked():
             inputs.exchange.look_for_stalls()  # this wait may be what closes a circle
         async with self._turn:
-            await self._send(inputs.actor, handle, value, inputs.lineage)
+            lineage = inputs.lineage if self._lineage is None else self._lineage
+            await self._send(inputs.actor, handle, value, lineage)

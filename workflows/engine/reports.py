@@ -56,7 +56,7 @@ class Reports:
         self.running.pop(actor).closed = True
         result = None
         if actor.plan.cls.reports_result:
-            result = shown(values, actor.node.outputs)
+            result = shown(values, actor.outputs)
         is_forward = actor.flavour == Flavour.FORWARD
         properties = actor.node.properties if is_forward else None
         self._tell(actor, "completed", result=result, properties=properties)

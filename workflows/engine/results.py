@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from workflows.engine.control_events import CONTROL_OUTPUTS
 from workflows.engine.errors import EngineError, UnknownOutput
 from workflows.engine.type_specs import TypeSpec
 
@@ -67,7 +68,12 @@ def yielded(
 
 
 def shown(values: Mapping[str, Any], outputs: Mapping[str, TypeSpec]) -> dict[str, Any]:
-    """Return the values as ``node_update.result``: streamed pieces are left out."""
+    """Return the values as ``node_update.result``.
+
+    Streamed pieces are left out, and what is said to controlled nodes.
+    """
     return {
-        name: value for name, value in values.items() if outputs[name].type != "chunk"
+        name: value
+        for name, value in values.items()
+        if name not in CONTROL_OUTPUTS and outputs[name].type != "chunk"
     }

@@ -15,17 +15,25 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from workflows.engine.actors import Actor
+from workflows.engine.actors import Actor, input_sets
+from workflows.engine.commands import Commands
 from workflows.engine.context import Mask, NodeContext, RunContext
-from workflows.engine.errors import NodeError, ValueMisfit, describe
+from workflows.engine.control_events import (
+    CONTROL_OUTPUTS,
+    TargetedEvent,
+    events_in,
+)
+from workflows.engine.controlled import ControlledSets, Order
+from workflows.engine.errors import NodeError, UnknownTarget, ValueMisfit, describe
 from workflows.engine.exchange import Exchange
+from workflows.engine.graph import CONTROL_HANDLE
 from workflows.engine.node import Node
 from workflows.engine.outputs import OutputCollector
 from workflows.engine.plans import Flavour
 from workflows.engine.ports import StreamInputs, StreamOutputs
 from workflows.engine.reports import MAX_ERROR_TEXT, Reports
-from workflows.engine.results import spread, yielded
-from workflows.engine.sets import EXHAUSTED, WAITING
+from workflows.engine.results import shown, spread, yielded
+from workflows.engine.sets import EXHAUSTED, READY, WAITING
 from workflows.engine.streams import Lineage, Link
 from workflows.engine.turns import Turns
 from workflows.engine.values import is_chunk
@@ -138,8 +146,11 @@ class Scheduler:
         """Do what the actor is ready for; return the rest of a call that suspended."""
         flavour = actor.flavour
         if flavour == Flavour.FORWARD:
-            self._forward(actor)
-        elif flavour == Flavour.STREAM:
+            if actor.control is None:
+                self._forward(actor)
+            else:
+                self._forward_on_events(actor, actor.control)
+        elif flavour == Flavour.STREAM and actor.control is None:
             if _has_news(actor):
                 actor.busy = True
                 self._spawn(self._guard(actor, self._stream))
@@ -150,8 +161,10 @@ class Scheduler:
             elif state is not WAITING:
                 if flavour == Flavour.BUFFERED:
                     return self._fire(actor)
+                is_stream = flavour == Flavour.STREAM
                 actor.busy = True
-                self._spawn(self._guard(actor, self._generate))
+                work = self._stream_once if is_stream else self._generate
+                self._spawn(self._guard(actor, work))
         return None
 
     # -- The end of an activation
@@ -180,7 +193,7 @@ class Scheduler:
         failure.__cause__ = error
         self.errors[actor.index] = failure
         self.reports.fail(actor, text)
-        self._end(actor)
+        self._end(actor, f"has failed: {text}")
 
     def _rest(self, actor: Actor) -> None:
         """The activation is over: end the actor, or look at its next set in turn."""
@@ -193,7 +206,8 @@ class Scheduler:
 
     def _finish(self, actor: Actor) -> None:
         """End an activation that has sent its items already."""
-        is_last = actor.flavour != Flavour.GENERATOR or actor.sets.poll() is EXHAUSTED
+        runs_once = actor.flavour != Flavour.GENERATOR and actor.control is None
+        is_last = runs_once or actor.sets.poll() is EXHAUSTED
         for link in actor.outgoing:
             if is_last:
                 self.exchange.close(link)
@@ -201,12 +215,15 @@ class Scheduler:
                 self.reports.count(link)
         if actor in self.reports.running:
             self.reports.succeed(actor, actor.last)
+        if actor.control is not None:
+            actor.control.answer(shown(actor.last, actor.outputs))
         if is_last:
             self._end(actor)
         else:
             self._rest(actor)
+            self.exchange.look_for_stalls()  # this wait may be what closes a circle
 
-    def _end(self, actor: Actor) -> None:
+    def _end(self, actor: Actor, why: str = "has ended") -> None:
         """The actor sends and takes nothing any more."""
         actor.busy = False
         actor.ended = True
@@ -214,6 +231,8 @@ class Scheduler:
             self.exchange.close(link)
         for link in actor.inputs():
             link.bury()
+        if actor.control is not None:
+            actor.control.end(why)
         self.unfinished -= 1
         if not self.unfinished and not self._done.done():
             self._done.set_result(None)
@@ -229,7 +248,7 @@ class Scheduler:
         values, lineage = actor.sets.take()
         actor.busy = True
         try:
-            node, context = self._begin(actor, values)
+            node, context = self._begin(actor, values, lineage)
             call = node.process(context)
             awaited = call.send(None)
         except StopIteration as stop:
@@ -240,9 +259,13 @@ class Scheduler:
             return self._guard(actor, partial(self._await, call, awaited, lineage))
         return None
 
-    def _begin(self, actor: Actor, values: dict[str, Any]) -> tuple[Node, NodeContext]:
+    def _begin(
+        self, actor: Actor, values: dict[str, Any], lineage: Lineage
+    ) -> tuple[Node, NodeContext]:
         """Make the instance of an activation, and tell that it runs."""
         context = self._context_for(actor)
+        if actor.commands:
+            context.control = Commands(actor, context, self.exchange, lambda: lineage)
         try:
             node, properties = actor.activate(values)
         except ValueMisfit:
@@ -266,7 +289,8 @@ class Scheduler:
 
     def _complete(self, actor: Actor, result: Any, lineage: Lineage) -> None:
         try:
-            values = spread(result, actor.node.outputs, actor.name)
+            values = spread(result, actor.outputs, actor.name)
+            orders = _orders(actor, values) if actor.plan.controls else ()
         except Exception as error:  # noqa: BLE001 - results are anybody's
             self._fail(actor, error)
             return
@@ -274,15 +298,19 @@ class Scheduler:
         for output, value in values.items():
             for link in actor.links[output]:
                 self.exchange.deliver(link, value, lineage)
+        for link, order in orders:
+            self.exchange.deliver(link, order, lineage)
+        if actor.control is not None:
+            actor.control.answer(shown(values, actor.outputs))
         self._rest(actor)
 
     # -- Nodes with a task
 
     async def _generate(self, actor: Actor) -> None:
         values, lineage = actor.sets.take()
-        outputs, sends_null = actor.node.outputs, actor.plan.cls.sends_null
+        outputs, sends_null = actor.outputs, actor.plan.cls.sends_null
         actor.last = {}
-        node, context = self._begin(actor, values)
+        node, context = self._begin(actor, values, lineage)
         async with aclosing(node.generate(context)) as items:  # type: ignore[type-var]
             async for item in items:
                 if self.turns.must_wait():
@@ -292,6 +320,9 @@ class Scheduler:
                     if value is not None or sends_null:
                         part = actor.next_lineage(lineage, output)
                         await self._send(actor, output, value, part)
+                if actor.plan.controls:
+                    part = actor.next_lineage(lineage, CONTROL_HANDLE)
+                    await self._command(actor, item, part)
         self._finish(actor)
 
     async def _stream(self, actor: Actor) -> None:
@@ -301,8 +332,28 @@ class Scheduler:
         links = actor.inputs()
         if not links or any(link.items for link in links):
             context.touch()  # else it is skipped, unless it makes something of nothing
-        inputs = StreamInputs(actor, self.exchange, self.turns)
-        outputs = StreamOutputs(inputs, context, self._send)
+        inputs = StreamInputs(
+            actor, actor.incoming, actor.sets, self.exchange, self.turns
+        )
+        if actor.commands:
+            context.control = Commands(
+                actor, context, self.exchange, lambda: inputs.lineage
+            )
+        send = self._send_or_command if actor.plan.controls else self._send
+        outputs = StreamOutputs(inputs, context, send)
+        await node.stream(inputs, outputs, context)
+        self._finish(actor)
+
+    async def _stream_once(self, actor: Actor) -> None:
+        """Run a streaming node for one event, with its inputs from the beginning."""
+        values, lineage = actor.sets.take()
+        actor.last = {}
+        node, context = self._begin(actor, values, lineage)
+        incoming = actor.rewound(values)
+        sets = input_sets(actor, incoming)
+        inputs = StreamInputs(actor, incoming, sets, self.exchange, self.turns)
+        send = self._send_or_command if actor.plan.controls else self._send
+        outputs = StreamOutputs(inputs, context, send, lineage)
         await node.stream(inputs, outputs, context)
         self._finish(actor)
 
@@ -319,6 +370,22 @@ class Scheduler:
                 self._announce(link.target, value, lineage, is_stream=link.is_stream)
             else:
                 self.exchange.deliver(link, value, lineage)
+
+    async def _send_or_command(
+        self, actor: Actor, output: str, value: Any, lineage: Lineage
+    ) -> None:
+        await self._send(actor, output, value, lineage)
+        if output in CONTROL_OUTPUTS:
+            await self._command(actor, {output: value}, lineage)
+
+    async def _command(
+        self, actor: Actor, values: dict[str, Any], lineage: Lineage
+    ) -> None:
+        """Send the events among some values, when there is room."""
+        for link, order in _orders(actor, values):
+            while len(link.items) >= link.limit:
+                await self.exchange.wait_for_room(actor, link)
+            self.exchange.deliver(link, order, lineage)
 
     # -- Outputs and previews
 
@@ -344,12 +411,39 @@ class Scheduler:
         if not link.is_open:
             self._finish(actor)
 
+    def _forward_on_events(self, actor: Actor, control: ControlledSets) -> None:
+        """Tell of the value that a controlled output or preview has for each event."""
+        while (state := control.poll()) is READY:
+            full = actor.full_link()
+            if full is not None:
+                self.exchange.block(actor, full)
+                return
+            values, lineage = control.take()
+            try:
+                node, _ = actor.activate(values)
+            except ValueMisfit as misfit:
+                if actor not in self.reports.running:
+                    self._begin_forward(actor)
+                self._fail(actor, misfit)
+                return
+            value = node.value  # type: ignore[attr-defined] # all of these have it
+            self._announce(actor, value, lineage, is_stream=True)
+            control.answer(shown(actor.last, actor.outputs))
+            if self.turns.must_wait():
+                self.exchange.schedule(actor)
+                return
+        if state is EXHAUSTED:
+            self._finish(actor)
+
+    def _begin_forward(self, actor: Actor) -> None:
+        context = self._context_for(actor)
+        self.reports.begin(actor, context, actor.node.properties)
+
     def _announce(
         self, actor: Actor, value: Any, lineage: Lineage, *, is_stream: bool
     ) -> None:
         if actor not in self.reports.running:
-            context = self._context_for(actor)
-            self.reports.begin(actor, context, actor.node.properties)
+            self._begin_forward(actor)
         if actor.plan.is_output:
             is_piece = is_stream and isinstance(value, str)
             mask = self._context.mask
@@ -373,11 +467,26 @@ def _masked(mask: Mask, actor: Actor, value: Any) -> Any:
     return mask.value(value)
 
 
+def _orders(actor: Actor, values: dict[str, Any]) -> list[tuple[Link, Order]]:
+    """Return the events among what a node sends, each with the edge to its target."""
+    orders = []
+    for event in events_in(values, actor.name):
+        if isinstance(event, TargetedEvent):
+            link = actor.commands.get(event.target_node_id)
+            if link is None:
+                raise UnknownTarget(event.target_node_id)
+            orders.append((link, Order(event.event)))
+        else:
+            orders += [(link, Order(event)) for link in actor.commands.values()]
+    return orders
+
+
 def _is_passable(link: Link) -> bool:
     """Tell whether an output or a preview takes an item at once, without the queue."""
     target = link.target
     return (
         target.flavour == Flavour.FORWARD
+        and target.control is None
         and not (link.items or target.ended)
         and target.full_link() is None
     )

@@ -103,19 +103,25 @@ class GatheredSet:
         self._taken = True
         values = dict(self._last)
         for name, links in self._gathered.items():
-            values[name] = whole = []
-            for link in links:
-                while link.items:
-                    value = link.take()[1]
-                    if isinstance(value, list):
-                        whole.extend(value)
-                    else:
-                        whole.append(value)
+            values[name] = gathered_list(links)
         return values, ()
 
     def missing(self) -> list[Link]:
         gathered = [link for group in self._gathered.values() for link in group]
         return [link for link in gathered + self._others if link.is_open]
+
+
+def gathered_list(links: list[Link]) -> list[Any]:
+    """Take all items of some edges, in their order; lists among them one by one."""
+    whole: list[Any] = []
+    for link in links:
+        while link.items:
+            value = link.take()[1]
+            if isinstance(value, list):
+                whole.extend(value)
+            else:
+                whole.append(value)
+    return whole
 
 
 class JoinedSets:

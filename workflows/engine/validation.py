@@ -16,18 +16,20 @@ from workflows.engine.type_specs import ANY, TypeSpec, element_of, fits
 
 MAX_NODES = 5_000
 MAX_EDGES = 20_000
+_NEVER_RUN = (Flavour.INPUT, Flavour.INERT)
 
 
 class CheckedGraph(msgspec.Struct):
     """A graph that was looked through: what is wrong, and what can run.
 
-    ``nodes`` are in graph order, ``order`` follows the data edges; ``edges`` are the
-    data edges that remain, ``dropped`` those that lead nowhere.
+    ``nodes`` are in graph order, ``order`` follows the edges; ``edges`` are the data
+    edges that remain, ``control`` the others, ``dropped`` those that lead nowhere.
     """
 
     problems: list[Problem]
     nodes: dict[str, LoadedNode] = {}
     edges: list[Edge] = []
+    control: list[Edge] = []
     dropped: list[Edge] = []
     order: list[str] = []
 
@@ -47,19 +49,11 @@ def check_graph(graph: Graph, registry: NodeRegistry) -> CheckedGraph:
         return CheckedGraph(oversize)
     nodes, problems = load_nodes(graph, registry)
     checked = CheckedGraph(problems, nodes)
-    control = _sort_edges(graph, checked)
+    _sort_edges(graph, checked)
     problems += _name_problems(nodes)
     problems += _input_problems(checked)
-    problems += _control_problems(control, nodes)
-    checked.order, cycles = sort_topologically(nodes, _successors(checked.edges))
-    problems += [
-        Problem(
-            message=f"Graph contains a cycle: {show_cycle(cycle)}",
-            node_id=cycle[0],
-            cure="Remove one of its edges; ForEach and Collect make a loop.",
-        )
-        for cycle in cycles
-    ]
+    problems += _control_problems(checked)
+    problems += _order(checked)
     return checked
 
 
@@ -74,10 +68,9 @@ def _oversize(graph: Graph) -> Iterator[Problem]:
             yield Problem(message=message, cure=cure)
 
 
-def _sort_edges(graph: Graph, checked: CheckedGraph) -> list[Edge]:
-    """Keep the sound data edges, drop the broken ones, return the control edges."""
+def _sort_edges(graph: Graph, checked: CheckedGraph) -> None:
+    """Keep the sound edges of either kind, drop the broken ones."""
     known = {node.id for node in graph.nodes}
-    control = []
     for edge in graph.edges:
         reason = _edge_fault(edge, checked.nodes, known)
         if reason:
@@ -90,11 +83,8 @@ def _sort_edges(graph: Graph, checked: CheckedGraph) -> list[Edge]:
                     cure="Remove the edge or connect it anew.",
                 )
             )
-        elif edge.is_control:
-            control.append(edge)
         elif edge.source in checked.nodes and edge.target in checked.nodes:
-            checked.edges.append(edge)
-    return control
+            (checked.control if edge.is_control else checked.edges).append(edge)
 
 
 def _edge_fault(
@@ -103,9 +93,9 @@ def _edge_fault(
     for end in (edge.source, edge.target):
         if end not in known:
             return f"there is no node '{end}'"
-    if edge.is_control:
-        return None
     source, target = nodes.get(edge.source), nodes.get(edge.target)
+    if edge.is_control:
+        return _control_fault(source, target)
     if source is not None and edge.source_handle not in source.outputs:
         return f"node '{edge.source}' has no output '{edge.source_handle}'"
     if target is not None and not _takes(target, edge.target_handle):
@@ -113,9 +103,17 @@ def _edge_fault(
     return None
 
 
+def _control_fault(source: LoadedNode | None, target: LoadedNode | None) -> str | None:
+    if source is not None and source.plan.flavour == Flavour.INERT:
+        return f"node '{source.id}' never runs"
+    if target is not None and target.plan.flavour in _NEVER_RUN:
+        return f"node '{target.id}' runs by itself or never and cannot be controlled"
+    return None
+
+
 def _takes(node: LoadedNode, handle: str) -> bool:
     plan = node.plan
-    if plan.flavour in (Flavour.INPUT, Flavour.INERT):
+    if plan.flavour in _NEVER_RUN or handle == CONTROL_HANDLE:
         return False
     if plan.flavour == Flavour.FORWARD:
         return handle == "value"
@@ -222,10 +220,8 @@ def _gathering_problems(
             )
 
 
-def _control_problems(
-    control: list[Edge], nodes: dict[str, LoadedNode]
-) -> Iterator[Problem]:
-    for edge in control:
+def _control_problems(checked: CheckedGraph) -> Iterator[Problem]:
+    for edge in checked.control:
         if edge.target_handle != CONTROL_HANDLE:
             yield Problem(
                 message=f"Control edge {edge.id} must use '{CONTROL_HANDLE}' as "
@@ -233,18 +229,46 @@ def _control_problems(
                 edge_id=edge.id,
                 cure=f"Connect it to '{CONTROL_HANDLE}'.",
             )
-        else:
+        elif not checked.nodes[edge.source].plan.controls:
             yield Problem(
-                message=f"Control edge {edge.id} cannot run: no node type of this "
-                "server sends run events. Remove the edge.",
+                message=f"Node '{edge.source}' sends no control events: "
+                f"'{edge.target}' does not run for it",
+                severity="warning",
                 edge_id=edge.id,
-                cure="Remove the edge.",
+                cure="Control it by a node that sends events, or remove the edge.",
             )
-    for cycle in sort_topologically(nodes, _successors(control))[1]:
+
+
+def _order(checked: CheckedGraph) -> Iterator[Problem]:
+    """Sort the nodes; yield the circles that keep them from being sorted."""
+    data, control = checked.edges, checked.control
+    checked.order, cycles = sort_topologically(checked.nodes, _successors(data))
+    yield from _circles(
+        cycles,
+        "Graph contains a cycle",
+        "Remove one of its edges; ForEach and Collect make a loop.",
+    )
+    if not control:
+        return
+    circles = sort_topologically(checked.nodes, _successors(control))[1]
+    yield from _circles(
+        circles, "Circular control dependency detected", "Remove one of its edges."
+    )
+    if not (cycles or circles):
+        both = _successors([*data, *control])
+        checked.order, cycles = sort_topologically(checked.nodes, both)
+        yield from _circles(
+            cycles,
+            "Graph contains a cycle",
+            "Remove one of its edges: what a controlled node sends cannot lead back to "
+            "the node that controls it.",
+        )
+
+
+def _circles(cycles: list[list[str]], text: str, cure: str) -> Iterator[Problem]:
+    for cycle in cycles:
         yield Problem(
-            message=f"Circular control dependency detected: {show_cycle(cycle)}",
-            node_id=cycle[0],
-            cure="Remove one of its edges.",
+            message=f"{text}: {show_cycle(cycle)}", node_id=cycle[0], cure=cure
         )
 
 
