@@ -416,6 +416,23 @@ async def test_r25_a_cancelled_run_removes_its_files(monkeypatch):
     assert file._file.closed
 
 
+async def test_r25_a_generator_that_waits_again_after_a_set_is_not_left_waiting():
+    busy, idle = [50, {"output": "a"}], [{"output": "b"}]
+    results = [{"x": busy, "y": 1}, *[{"x": []}] * 5, {"x": idle, "y": 2}]
+
+    done = await asyncio.wait_for(
+        run(
+            {"n": ("Yields", {"results": results}), "g": "Steer", "r": "Output"},
+            "n.x -> g.items",
+            "n.y -> g.value",
+            "g -> r",
+        ),
+        20,
+    )
+
+    assert done.values == {"r": ["a", "b"]}
+
+
 async def test_r26_each_edge_has_its_own_bound_and_keeps_its_order():
     done = await run(
         {
