@@ -11,14 +11,8 @@ from chat.socket_commands import FRAMES, read_text, turn_request
 from chat.socket_turns import begin_turn, end_turn, stopped_frame
 from chat.turn_errors import error_frame, error_type
 from chat.turn_views import chunk_frame
-from jobs.consumers import (
-    CommandConsumer,
-    CommandError,
-    FrameHandler,
-    Handler,
-    Message,
-    Session,
-)
+from jobs.consumers import CommandConsumer
+from jobs.sessions import CommandError, FrameHandler, Handler, Message, Session
 from nodetool_site.lib.errors import ApplicationError
 from storage.ids import new_id
 

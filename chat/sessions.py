@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chat.turn_views import TurnView
-from jobs.consumers import Session
+from jobs.sessions import Session
 from storage.ids import new_id
 
 Json = dict[str, Any]

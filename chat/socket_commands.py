@@ -11,10 +11,10 @@ from chat.errors import InvalidMessage
 from chat.sessions import ChatSession
 from chat.socket_turns import begin_turn, end_job, end_turn, stopped_frame
 from chat.turns import TurnRequest
-from jobs.consumers import CommandError, FrameHandler, Handler, Message
 from jobs.errors import InvalidJobRequest, JobNotFound
 from jobs.requests import check_job_id
 from jobs.services import answer_question
+from jobs.sessions import CommandError, FrameHandler, Handler, Message
 from nodetool_site.lib.errors import ApplicationError
 from storage.ids import new_id
 from workflows.engine.events import encode_value

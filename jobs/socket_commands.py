@@ -9,12 +9,12 @@ import msgspec
 
 from jobs import services
 from jobs.api.documents import status_event
-from jobs.consumers import CommandError, Handler, Message, Session
 from jobs.errors import InvalidJobRequest
 from jobs.models import Job
 from jobs.requests import check_job_id, parse_job_request
 from jobs.run_state import wire_status
 from jobs.services import JobState
+from jobs.sessions import CommandError, Handler, Message, Session
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import ApplicationError, TooManyRequests
 from workflows.engine.events import JobUpdate

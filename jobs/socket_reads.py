@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from jobs.consumers import CommandError, Handler, Message, Session
+from jobs.sessions import CommandError, Handler, Message, Session
 from nodetool_site.lib.db import db
 from nodetool_site.lib.errors import BadRequest, Forbidden, NotFound, describe_error
 from nodetool_site.lib.pagination import DEFAULT_LIMIT, MAX_LIMIT, encode_position

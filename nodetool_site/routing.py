@@ -6,7 +6,8 @@ from django.http.request import split_domain_port, validate_host
 from chat.consumers import ChatConsumer
 from chat.socket_commands import COMMANDS as CHAT_COMMANDS
 from chat.socket_commands import CommandSession
-from jobs.consumers import CommandConsumer, Session
+from jobs.consumers import CommandConsumer
+from jobs.sessions import Session
 from jobs.socket_commands import COMMANDS as JOB_COMMANDS
 from jobs.socket_reads import READS
 from nodetool_site.auth import SocketAuthentication

@@ -6,8 +6,9 @@ import json
 import pytest
 from django.db import OperationalError
 
-from jobs import consumers
-from jobs.consumers import CommandConsumer, Session
+from jobs import sessions
+from jobs.consumers import CommandConsumer
+from jobs.sessions import Session
 from storage.identity import Identity
 from tests.jobs.conftest import hold
 from workflows.engine.events import JobUpdate, LogUpdate
@@ -69,7 +70,7 @@ async def test_a_socket_that_is_cancelled_is_cancelled():
 async def test_f02_events_that_the_database_cannot_complete_come_later(
     new_job, monkeypatch
 ):
-    monkeypatch.setattr(consumers, "OUTAGE_S", 0.01)
+    monkeypatch.setattr(sessions, "OUTAGE_S", 0.01)
     rendered = []
 
     async def encode_page(page, **options):
@@ -78,8 +79,8 @@ async def test_f02_events_that_the_database_cannot_complete_come_later(
             raise OperationalError("the database is away")
         return await real(page, **options)
 
-    real = consumers.encode_page
-    monkeypatch.setattr(consumers, "encode_page", encode_page)
+    real = sessions.encode_page
+    monkeypatch.setattr(sessions, "encode_page", encode_page)
     log = await hold(new_job)
     log.emit(LogUpdate(content="hello", severity="info"))
     log.change_status("completed", JobUpdate(status="completed"))

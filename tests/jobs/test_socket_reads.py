@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from jobs.consumers import Session
+from jobs.sessions import Session
 from jobs.socket_reads import READS
 from nodetool_site.lib.db import db
 from storage.identity import Identity
