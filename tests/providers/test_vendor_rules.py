@@ -399,7 +399,11 @@ async def test_gemini_gets_a_stand_in_for_a_lost_signature(model, signed):
     body = (await sent("gemini", asked(*TALK, model=model, tools=TOOLS))).body
 
     calls = [p for p in body["contents"][1]["parts"] if "functionCall" in p]
+    results = body["contents"][2]["parts"][:2]
     assert ["thoughtSignature" in part for part in calls] == signed
+    ids = ["c1", "c2"] if any(signed) else [None, None]
+    assert [part["functionCall"].get("id") for part in calls] == ids
+    assert [part["functionResponse"].get("id") for part in results] == ids
 
 
 @pytest.mark.parametrize(
