@@ -441,6 +441,33 @@ async def test_a_workflow_that_streams_is_told_in_chunks(chat):
     assert text_of(frames) == frames[-1]["content"] == "one two three"
 
 
+async def test_what_is_no_text_is_told_at_the_end_and_files_go_with_the_message(
+    me, chat
+):
+    picture = {"type": "image", "uri": "asset://a.png", "asset_id": "a"}
+    graph = {
+        "nodes": [
+            graphs.node("n", "nodetool.constant.Integer", value=42),
+            graphs.node("p", "nodetool.constant.Image", value=picture),
+            graphs.output("number", "out-n"),
+            graphs.output("picture", "out-p"),
+        ],
+        "edges": [graphs.edge("n", "out-n"), graphs.edge("p", "out-p")],
+    }
+    async with chat:
+        chat.send(said("x", workflow_id="any", graph=graph))
+        frames = await until(chat, "message")
+
+    message = frames[-1]
+    assert kinds(frames)[-4:] == ["chunk", "job_update", "done", "message"]
+    assert text_of(frames) == message["content"] == "42"
+    [file] = message["output_files"]
+    assert file["asset_id"] == "a"
+    assert "/storage/" in file["uri"]
+    stored = (await me.get(f"/api/messages/{message['id']}")).json
+    assert "/storage/" in stored["output_files"][0]["uri"]
+
+
 async def test_a_workflow_that_fails_ends_the_turn(chat):
     graph = {"nodes": [graphs.node("n", "no.such.Type")], "edges": []}
     async with chat:
