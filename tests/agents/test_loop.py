@@ -24,6 +24,7 @@ from workflows.providers.messages import (
     ChatRequest,
     Chunk,
     Message,
+    ResponseFormat,
     Tool,
     ToolCall,
     ToolCallDelta,
@@ -61,6 +62,25 @@ async def test_a_tool_is_called_and_its_result_goes_back_to_the_model():
     assert done.of(ToolEnded)[0].outcome.value == {"sum": 5}
     assert done.loop.text == "Let me\n\n5"
     assert "".join(piece.text for piece in done.of(Piece)) == done.loop.text
+
+
+async def test_json_is_not_preceded_by_what_was_said_before_a_tool():
+    what = script({"text": "Let me", "tool_calls": [ADD]}, {"text": '{"sum": 5}'})
+
+    done = await Loop(what, Adder(), form=ResponseFormat("json_object")).run()
+
+    assert done.loop.text == '{"sum": 5}'
+    assert [piece.text for piece in done.of(Piece)] == ['{"sum": 5}']
+
+
+async def test_what_is_said_beside_a_passed_call_is_told_though_json_is_wanted():
+    what = script({"text": "Let me", "tool_calls": [{"name": "mine"}]})
+    form = ResponseFormat("json_object")
+
+    done = await Loop(what, Adder(), given=(Tool("mine"),), form=form).run()
+
+    assert done.loop.text == "Let me"
+    assert done.loop.finish_reason == "tool_calls"
 
 
 async def test_the_model_sees_its_own_calls_before_their_results():
