@@ -4,7 +4,9 @@ import asyncio
 import json
 
 import pytest
+from django.db import OperationalError
 
+from chat import socket_turns
 from chat.models import OpenTurn
 from nodetool_site.lib.db import db
 from storage.api_tokens import issue_token
@@ -223,6 +225,21 @@ async def test_what_is_no_turn_ends_like_one(chat, frame, error):
     assert first["workflow_id"] is None
     assert kinds([second]) == ["done"]
     assert pong["type"] == "pong"
+
+
+async def test_a_turn_that_the_database_breaks_ends_like_one(chat, monkeypatch, caplog):
+    async def break_down(*_):
+        raise OperationalError("no database")
+
+    monkeypatch.setattr(socket_turns, "start_turn", break_down)
+    async with chat:
+        chat.send(said("hi"))
+        frames = [await chat.receive(), await chat.receive()]
+
+    assert kinds(frames) == ["error", "done"]
+    assert frames[0]["error_type"] == "internal"
+    assert "database" not in frames[0]["message"]
+    assert "no database" in caplog.text
 
 
 async def test_a_system_message_is_kept_and_not_answered(me, chat):
