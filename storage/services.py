@@ -26,6 +26,7 @@ from storage.models import Asset, User
 from storage.models.asset import FOLDER_TYPE
 from storage.store_marks import mark
 from storage.stores import store
+from storage.workspaces import delete_workspace
 
 logger = logging.getLogger(__name__)
 
@@ -312,8 +313,10 @@ def delete_expired_key(key: str) -> None:
 def delete_user(user: User) -> None:
     """Delete a user with all that is theirs, files included."""
     files = _files_of(Asset.objects.visible_to(user))
+    owner_id = user.pk
     user.delete()
     transaction.on_commit(partial(delete_files, files))
+    transaction.on_commit(partial(delete_workspace, owner_id))
 
 
 def delete_files(files: Sequence[FileRef]) -> None:

@@ -1,5 +1,6 @@
 """Uploads: what arrives is what is stored, and what is no upload is refused."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from django.conf import settings as django_settings
 
 from nodetool_site.handler import Handler
+from storage import quotas
 from storage.models import Asset
 from storage.services import open_asset
 from tests.nodetool_site.asgi_client import scope_of
@@ -281,6 +283,35 @@ async def test_a_file_over_the_quota_is_refused(mine, settings):
     assert second.json["quota_bytes"] == 1500
     assert second.json["stored_bytes"] == 1000
     assert len(files_in(settings)) == 1
+
+
+async def test_uploads_at_once_count_together(mine, settings):
+    settings.STORAGE_QUOTA_BYTES = 1500
+    is_taken, hang_up = asyncio.Event(), asyncio.Event()
+    pieces = [{"type": "http.request", "body": b"x" * 1000, "more_body": True}]
+
+    async def receive():
+        if pieces:
+            return pieces.pop()
+        is_taken.set()
+        await hang_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        pass
+
+    headers = {"authorization": f"Bearer {mine.token}"}
+    scope = scope_of("PUT", "/api/storage/temp/a.bin", headers)
+    slow = asyncio.create_task(Handler()(scope, receive, send))
+    await asyncio.wait_for(is_taken.wait(), 20)
+
+    beside = await upload(mine, b"x" * 501)
+    hang_up.set()
+    await slow
+    after = await upload(mine, b"x" * 501)
+
+    assert (beside.status, after.status) == (413, 200)
+    assert quotas._coming == {}
 
 
 async def test_f10_an_upload_to_a_full_disk_gets_507(mine, monkeypatch, settings):
