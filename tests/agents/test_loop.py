@@ -197,15 +197,22 @@ async def test_an_answer_that_was_cut_or_is_empty_is_one(answer):
 
 
 async def test_a_loop_that_outgrows_the_model_goes_on_without_its_oldest_results():
+    thought = Chunk(memory=({"signature": "s"},))
     provider = Answers(
-        [call("long", "{}")], [call("long", "{}", call_id="c2")], [Chunk(text="ok")]
+        [thought, call("long", "{}")],
+        [thought, call("long", "{}", call_id="c2")],
+        [Chunk(text="ok")],
     )
     reached = ReachedModel(provider, "vendor", "model", context_tokens=6_000)
 
     done = await Loop("?", Returns("long", "x" * 4_000), reached=reached).run()
 
-    results = [m.text for m in provider.requests[2].messages if m.role == "tool"]
+    second, third = (request.messages for request in provider.requests[1:])
+    results = [m.text for m in third if m.role == "tool"]
     assert results == [LEFT_OUT, "x" * 4_000]
+    # Both were sent in another conversation.
+    assert [bool(m.memory) for m in second if m.role == "assistant"] == [True]
+    assert [bool(m.memory) for m in third if m.role == "assistant"] == [False] * 2
     assert done.loop.text == "ok"
 
 

@@ -206,13 +206,21 @@ class AgentLoop:
         )
 
     def _conversation(self) -> tuple[Message, ...]:
+        whole = tuple(self._messages)
         if not self._must_fit:
-            return tuple(self._messages)
-        return fitted(
-            self._messages,
+            return whole
+        kept = fitted(
+            whole,
             context_tokens=self._context_tokens,
             answer_tokens=self._request.max_tokens,
         )
+        if kept == whole:
+            return whole
+        # What a vendor wants back is bound to the conversation as it was: Claude's
+        # thoughts are refused in another one.
+        kept = tuple(msgspec.structs.replace(each, memory=()) for each in kept)
+        self._messages = list(kept)
+        return kept
 
     def _makes_room(self, request: ChatRequest, error: ProviderError) -> bool:
         """Tell whether the next request is shorter, as this one was too long.
