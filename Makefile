@@ -28,7 +28,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	  fi; \
 	  "$$python" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; \
 	fi
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -40,7 +40,7 @@ test: install ## Run all tests but the browser's (ARGS="-k name")
 
 test-browser: install ## Drive the page in a real browser
 	$(BIN)/python -m tests.services $(BIN)/python -m tests.services.browser \
-	  $(BIN)/python -m pytest -m browser $(ARGS)
+	  $(BIN)/python -m pytest tests/browser -m browser $(ARGS)
 
 lint: install ## Check format, lint, types, import rules, migrations
 	$(BIN)/ruff format --check .
