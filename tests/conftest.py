@@ -20,6 +20,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 import pytest
 
+from tests.quick_flush import use_quick_flush
 from tests.scheduling import MODES, SharedServers
 from tests.services import isolation
 from tests.services.available import missing_services, service_url
@@ -156,5 +157,6 @@ def _without_mode(nodeid: str) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    use_quick_flush()
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(ModeCount(), "mode-count")
