@@ -18,7 +18,6 @@ from chat.turn_errors import error_frame
 from chat.workflow_answers import WorkflowAnswer
 from jobs.models import TERMINAL, Status
 from nodetool_site.lib.db import db
-from storage.rendering import render_object
 
 logger = logging.getLogger(__name__)
 
@@ -55,14 +54,11 @@ class TurnView:
     stored, if there is one. ``is_over`` is set once the last frame is about to leave.
     """
 
-    def __init__(
-        self, owner_id: str, thread_id: str, job_id: str, base_url: str
-    ) -> None:
+    def __init__(self, owner_id: str, thread_id: str, job_id: str) -> None:
         self.thread_id = thread_id
         self.job_id = job_id
         self.is_over = asyncio.Event()
         self._owner_id = owner_id
-        self._base_url = base_url
         self._has_failed = False
         self._is_done = False
         self._has_answered = False
@@ -142,12 +138,8 @@ class TurnView:
             text = await db(read_message, self._owner_id, message_id)
         except (MessageNotFound, DatabaseError):
             return []
-        document = await render_object(
-            msgspec.json.decode(text), owner_id=self._owner_id, base_url=self._base_url
-        )
-        is_told = self._has_failed and not (
-            document["content"] or document["output_files"]
-        )
+        document = msgspec.json.decode(text)
+        is_told = self._has_failed and not document["content"]
         return [] if is_told else [document]
 
     async def _settle(self) -> None:
@@ -164,20 +156,18 @@ class WorkflowTurnView(TurnView):
     ``output_update`` and are told as chunks of the answer.
     """
 
-    def __init__(
-        self, owner_id: str, thread_id: str, job_id: str, base_url: str
-    ) -> None:
-        super().__init__(owner_id, thread_id, job_id, base_url)
+    def __init__(self, owner_id: str, thread_id: str, job_id: str) -> None:
+        super().__init__(owner_id, thread_id, job_id)
         self._answer = WorkflowAnswer()
 
     async def _frames(self, event: Json) -> list[Json]:
         if event["type"] == "chunk":
             return []
         pieces = self._answer.pieces(event)
-        chunks = [chunk_frame(self.thread_id, piece) for piece in pieces]
+        frames = [event, *(chunk_frame(self.thread_id, piece) for piece in pieces)]
         if event["type"] == "job_update" and event["status"] in TERMINAL:
-            return [*chunks, event, *await self._end(event)]
-        return [event, *chunks]
+            frames += await self._end(event)
+        return frames
 
 
 def _plain(event: Json) -> Json:

@@ -224,8 +224,7 @@ def _completion_node(
         "id": "completion",
         "type": CompletionNode.node_type,
         "data": {
-            # As a text: of its values nothing may be cleaned as those of nodes are.
-            "request": msgspec.json.encode(request).decode(),
+            "request": msgspec.to_builtins(request),
             "provider": found.access.spec.id,
             "choices": choices,
             "tools": served_tools(request),

@@ -17,8 +17,6 @@ from tests.end_to_end.client import ApiClient
 from tests.end_to_end.server import ServerProcess, new_backend
 from tests.jobs.http_client import Answer
 
-pytestmark = pytest.mark.timeout(120)
-
 # Made in the database of the test's own process: the API takes no such name.
 NOT_HERE = (secret,)
 ENVIRONMENT = {

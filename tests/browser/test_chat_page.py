@@ -7,14 +7,16 @@ import pytest
 from tests.browser.chat_page import ChatPage, script
 from tests.browser.conftest import TOKEN
 from tests.browser.cut import open_road
-from tests.end_to_end import graphs
 
 pytestmark = [pytest.mark.browser, pytest.mark.embedded]
 
 WORDS = " ".join(f"word{number}" for number in range(60))
 SLOW = script(WORDS, delay_s=0.05)
+# It lasts while a page is loaded or a connection comes back, on a machine that is busy.
+SLOWER = script(WORDS, delay_s=0.1)
+# And this one until it is stopped.
+ENDLESS = script(WORDS, delay_s=0.3)
 FIRST = [["user", "first"], ["answer", "first"]]
-DOT = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 MARKUP = "<img src=x onerror=alert(1)> & <b>bold</b>"
 
 
@@ -69,7 +71,7 @@ async def test_enter_sends_and_focus_stays_where_one_writes(chat):
 
 async def test_stop_keeps_what_was_said(chat, api):
     await chat.open()
-    thread_id = await chat.say(SLOW)
+    thread_id = await chat.say(ENDLESS)
     await chat.wait_for_answer("word3")
 
     await chat.click("#chat-stop")
@@ -83,7 +85,7 @@ async def test_stop_keeps_what_was_said(chat, api):
 
 async def test_reload_in_mid_answer_keeps_all_text(chat):
     await chat.open()
-    await chat.say(SLOW)
+    await chat.say(SLOWER)
     await chat.wait_for_answer("word3")
 
     await chat.window.reload()
@@ -91,15 +93,15 @@ async def test_reload_in_mid_answer_keeps_all_text(chat):
     await chat.wait_for_answer("word3")
     assert await chat.text("#chat-stop") == "Stop"
     (_, asked), (_, said) = await chat.log()
-    assert asked == SLOW
+    assert asked == SLOWER
     assert WORDS.startswith(said)
     await chat.wait_for_end()
-    assert await chat.log() == [["user", SLOW], ["answer", WORDS]]
+    assert await chat.log() == [["user", SLOWER], ["answer", WORDS]]
 
 
 async def test_answer_is_stopped_after_a_reload(chat, api):
     await chat.open()
-    thread_id = await chat.say(SLOW)
+    thread_id = await chat.say(ENDLESS)
     await chat.wait_for_answer("word3")
     await chat.window.reload()
     await chat.wait_for_answer("word3")
@@ -114,7 +116,7 @@ async def test_answer_is_stopped_after_a_reload(chat, api):
 
 async def test_answer_goes_on_while_one_looks_elsewhere(chat):
     await chat.open()
-    thread_id = await chat.say(SLOW)
+    thread_id = await chat.say(SLOWER)
     await chat.wait_for_answer("word3")
 
     await chat.click("[data-leads-to=runs]")
@@ -124,14 +126,14 @@ async def test_answer_goes_on_while_one_looks_elsewhere(chat):
     await chat.wait_for_answer("word9")
     assert await chat.thread_id() == thread_id
     await chat.wait_for_end()
-    assert await chat.log() == [["user", SLOW], ["answer", WORDS]]
+    assert await chat.log() == [["user", SLOWER], ["answer", WORDS]]
 
 
 async def test_cut_in_mid_answer_loses_and_doubles_nothing(server, window):
     async with open_road(server.port) as road:
         chat = ChatPage(window, f"http://127.0.0.1:{road.port}")
         await chat.open()
-        await chat.say(SLOW)
+        await chat.say(SLOWER)
         await chat.wait_for_answer("word3")
 
         road.cut()
@@ -141,7 +143,7 @@ async def test_cut_in_mid_answer_loses_and_doubles_nothing(server, window):
         await chat.wait_for_answer("word20")
         assert WORDS.startswith(await chat.answer())
         await chat.wait_for_end()
-        assert await chat.log() == [["user", SLOW], ["answer", WORDS]]
+        assert await chat.log() == [["user", SLOWER], ["answer", WORDS]]
     window.complaints[:] = [c for c in window.complaints if "WebSocket" not in c]
 
 
@@ -214,28 +216,6 @@ async def test_workflow_answers(chat, api):
     assert await chat.text("#chat-log .author") == "Greeter"
 
 
-async def test_pictures_and_values_of_a_workflow_are_shown(chat, api):
-    picture = {"type": "image", "uri": DOT, "asset_id": None}
-    nodes = [
-        graphs.text_input("message"),
-        graphs.node("n", "nodetool.constant.Integer", value=42),
-        graphs.node("p", "nodetool.constant.Image", value=picture),
-        graphs.output("number", "out-n"),
-        graphs.output("picture", "out-p"),
-    ]
-    edges = [graphs.edge("n", "out-n"), graphs.edge("p", "out-p")]
-    workflow = await api.create_workflow({"nodes": nodes, "edges": edges}, "Painter")
-    pictures = "document.querySelectorAll('#chat-log .answer > img').length"
-    await chat.open()
-
-    await chat.say("paint", to=f"workflow:{workflow['id']}")
-    await chat.wait_for_end()
-    assert (await chat.answer(), await chat.run(pictures)) == ("42", 1)
-    await chat.window.reload()
-    await chat.wait_for_answer("42")
-    assert (await chat.answer(), await chat.run(pictures)) == ("42", 1)
-
-
 async def test_provider_without_a_key_names_its_secret(chat):
     await chat.open()
 
@@ -273,11 +253,11 @@ async def test_nothing_that_is_said_becomes_markup(chat):
 
 async def test_code_stands_apart_as_it_comes_and_after_a_reload(chat):
     answer = (
-        "Like this ```code\n```python\ndef f():\n    return '<b>'\n```\nor\n"
+        "Like ```this```:\n```python\ndef f():\n    return '<b>'\n```\nor\n"
         "````\n```\n````\nand\n```\nhalf\n``"
     )
     parts = [
-        ["text", "Like this ```code\n"],
+        ["text", "Like ```this```:\n"],
         ["code", "def f():\n    return '<b>'\n"],
         ["text", "or\n"],
         ["code", "```\n"],
@@ -388,25 +368,6 @@ async def test_conversation_is_renamed_and_deleted(chat, api):
     )
     assert (await api.get(f"/api/threads/{thread_id}")).status == 404
     assert await chat.log() == []
-
-
-async def test_conversation_deleted_elsewhere_ends_the_answer(chat, api):
-    await chat.open()
-    thread_id = await chat.say(SLOW)
-    await chat.wait_for_answer("word3")
-
-    await api.request("DELETE", f"/api/threads/{thread_id}")
-
-    await chat.wait_for_text("Thread not found", "#problem")
-    await chat.wait_for_end()
-    assert (await chat.answer()).startswith("word0 word1")
-    assert thread_id not in await chat.run(
-        "document.getElementById('chat-threads').innerHTML"
-    )
-    await chat.say("anew", to="fake/echo")
-    await chat.wait_for_answer("anew")
-    complaints = chat.window.complaints
-    complaints[:] = [each for each in complaints if "404" not in each]
 
 
 async def test_earlier_messages_are_shown_on_demand(chat, api):

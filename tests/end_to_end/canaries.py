@@ -14,6 +14,9 @@ import psycopg
 import redis
 
 WINDOW = 12
+# Whatever is twelve characters long has six that begin at a multiple of seven: so the
+# most of a long text need not be looked at.
+GRAM, STRIDE = 6, 7
 # Where ciphertexts are, which hold everything and tell nothing.
 ENCRYPTED = {("storage_secret", "ciphertext"), ("storage_masterkeycheck", "ciphertext")}
 
@@ -55,10 +58,11 @@ class Search:
     """Where the canaries were looked for, and where one was found."""
 
     def __init__(self, canaries: dict[str, str]) -> None:
-        # One look-up for each place of a text: it may have millions, as there are
-        # thousands of traces.
         self._names = {
             part: name for name, value in canaries.items() for part in traces(value)
+        }
+        self._grams = {
+            part[at : at + GRAM] for part in self._names for at in range(STRIDE)
         }
         self.places: set[str] = set()
         self.hits: list[str] = []
@@ -66,7 +70,12 @@ class Search:
     def look(self, place: str, data: bytes | str) -> None:
         data = data.encode() if isinstance(data, str) else data
         self.places.add(place)
-        windows = (data[at : at + WINDOW] for at in range(len(data) - WINDOW + 1))
+        suspicious = (
+            range(max(0, at - STRIDE + 1), at + 1)
+            for at in range(0, len(data), STRIDE)
+            if data[at : at + GRAM] in self._grams
+        )
+        windows = (data[at : at + WINDOW] for places in suspicious for at in places)
         names = {name for part in windows if (name := self._names.get(part))}
         self.hits += [f"{name} in {place}" for name in sorted(names)]
 

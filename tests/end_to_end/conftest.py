@@ -22,25 +22,48 @@ NewServer = Callable[..., ServerProcess]
 TEST_NODES = {"NODE_PACKAGES": "tests.nodes_for_tests"}
 
 
-@pytest.fixture(scope="session")
-def _shared_server(mode, tmp_path_factory) -> Iterator[ServerProcess]:
-    folder = tmp_path_factory.mktemp(f"shared-{mode}")
+@contextmanager
+def _running(mode: str, folder: Path, **env: str) -> Iterator[ServerProcess]:
     with new_backend(mode, folder) as backend:
-        server = ServerProcess(backend, env=TEST_NODES)
+        server = ServerProcess(backend, env={**TEST_NODES, **env})
         try:
             yield server.start()
         finally:
             server.close()
 
 
+@pytest.fixture(scope="session")
+def _shared_server(mode, tmp_path_factory) -> Iterator[ServerProcess]:
+    with _running(mode, tmp_path_factory.mktemp(f"shared-{mode}")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _shared_impatient_server(mode, tmp_path_factory) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp(f"impatient-{mode}")
+    settings = {"KEEPALIVE_SECONDS": "1", "PROVIDER_TIMEOUT": "4"}
+    with _running(mode, folder, **settings) as server:
+        yield server
+
+
 @pytest.fixture
 def server(_shared_server) -> Iterator[ServerProcess]:
     """A running server that other tests use too: leave no job running in it."""
-    for process in _shared_server.processes:
+    yield from _lent(_shared_server)
+
+
+@pytest.fixture
+def impatient_server(_shared_impatient_server) -> Iterator[ServerProcess]:
+    """The same, which breaks a silence after 1 s and waits 4 s for a model."""
+    yield from _lent(_shared_impatient_server)
+
+
+def _lent(server: ServerProcess) -> Iterator[ServerProcess]:
+    for process in server.processes:
         process.require_running()
-    _shared_server.mark_logs()
-    yield _shared_server
-    assert_sound(_shared_server)
+    server.mark_logs()
+    yield server
+    assert_sound(server)
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from typing import Any
 from tests.end_to_end.checker import TERMINAL, EventChecker
 from tests.end_to_end.server import ServerProcess
 
-PAGE = 500
+PAGE = 500  # events
+NEWEST = 50  # jobs at a time: most tests start a few, and a shared server has many
 MAX_PAGES = 20  # of one job's events; the rest is the business of the test that made it
 
 
@@ -31,7 +32,7 @@ def assert_stored_jobs_valid(server: ServerProcess) -> None:
 def _new_jobs(server: ServerProcess) -> Iterator[dict[str, Any]]:
     cursor: str | None = ""
     while cursor is not None:
-        query = urllib.parse.urlencode({"limit": PAGE, "start_key": cursor})
+        query = urllib.parse.urlencode({"limit": NEWEST, "start_key": cursor})
         page = _get(server, f"/api/jobs/?{query}")
         new = [job for job in page["jobs"] if job["id"] not in server.checked_jobs]
         yield from new

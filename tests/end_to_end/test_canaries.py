@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import aiohttp
@@ -22,6 +24,13 @@ REGISTERED = (
     "MISTRAL_API_KEY", "OPENROUTER_API_KEY", "TOGETHER_API_KEY", "HF_TOKEN",
 )  # fmt: skip
 OF_ENVIRONMENT = ("REPLICATE_API_TOKEN", "FAL_API_KEY")
+STORE = """
+import json, sys, django
+django.setup()
+from storage.vault import set_secret
+for name, value in json.load(sys.stdin).items():
+    set_secret("1", name, value)
+"""
 OWN = tuple(f"OWN_{number}" for number in range(10))
 
 
@@ -85,10 +94,11 @@ async def everything(server, canaries, search) -> None:
     async with ApiClient(server.base_url) as api:
         for name in REGISTERED:
             await store_over_rest(api, search, name, canaries[name])
-        for name in OWN:
+        for name in OWN[:3]:
             done = server.cli("secrets", "store", name, "--stdin", stdin=canaries[name])
             assert done.code == 0, done.err
             search.look("nodetool secrets store", done.out + done.err)
+        store_at_once(server, {name: canaries[name] for name in OWN[3:]})
         shown = await api.get("/api/settings/secrets/OPENAI_API_KEY?decrypt=true")
         found = Search(canaries)
         found.look("where it is asked for", shown.content)
@@ -117,6 +127,20 @@ async def everything(server, canaries, search) -> None:
         done = server.cli(*words)
         assert done.code == 0, done.err
         search.look(f"nodetool {' '.join(words)}", done.out + done.err)
+
+
+def store_at_once(server: ServerProcess, values: dict[str, str]) -> None:
+    """What the command does, without a process for each."""
+    done = subprocess.run(
+        [sys.executable, "-c", STORE],
+        env={**server.env, "DJANGO_SETTINGS_MODULE": "nodetool_site.settings"},
+        input=json.dumps(values),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 async def store_over_rest(api, search, name: str, value: str) -> None:

@@ -89,7 +89,8 @@ async def test_termination_ends_the_turn_and_the_program(server, api, through):
         terminal.type(SLOW)
         terminal.wait_for("\nslow words")
         terminal.terminate()
-        assert terminal.wait() == 130
+        terminal.wait_for("--thread ")
+        assert terminal.process.wait(20) == 130
 
     thread_id = terminal.seen.partition("--thread ")[2].split()[0]
     await assert_stopped(api, thread_id)
@@ -128,7 +129,7 @@ def test_a_refused_message_makes_no_thread(server, through):
         terminal.wait_for("\n> ")
         listed = terminal.seen
         terminal.type("/quit")
-        assert terminal.wait() == 0
+        assert terminal.process.wait(10) == 0
 
     assert "unheard" not in listed
     assert "--thread" not in terminal.seen

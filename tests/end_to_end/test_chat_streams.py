@@ -11,6 +11,7 @@ import psutil
 from tests.bench.scenarios.chat import many_streams
 from tests.bench.target import Options, Target
 from tests.end_to_end.model_server import model_server, settings_for
+from tests.stalls import Stalls
 
 ABORTS = int(os.environ.get("CHAT_ABORTS", "100"))
 STREAMS = int(os.environ.get("CHAT_STREAMS", "50"))
@@ -95,10 +96,12 @@ async def test_c06_many_streams_at_once_are_hardly_later_than_their_model(new_se
         options = Options(window_s=1.0, upstream=upstream)
         server = new_server(env=settings_for(upstream))
         async with Target.connect(server, options) as target:
-            figures = await many_streams(target, streams=STREAMS)
+            with Stalls() as stalls:
+                figures = await many_streams(target, streams=STREAMS)
 
     # With an eye on machines that do much else: the measured figures are a tenth.
     assert figures["via_errors"] == 0
-    assert figures["via_delay_p50_ms"] < figures["direct_delay_p50_ms"] + 100
-    assert figures["via_delay_p99_ms"] < figures["direct_delay_p99_ms"] + 1000
+    more_ms = 1000 * stalls.seconds
+    assert figures["via_delay_p50_ms"] < figures["direct_delay_p50_ms"] + 100 + more_ms
+    assert figures["via_delay_p99_ms"] < figures["direct_delay_p99_ms"] + 1000 + more_ms
     assert figures["added_memory_per_stream_mb"] < 1

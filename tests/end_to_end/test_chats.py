@@ -10,8 +10,6 @@ import pytest
 from tests.end_to_end import graphs
 from tests.end_to_end.client import ApiClient
 
-pytestmark = pytest.mark.timeout(120)
-
 ANSWER = "0123456789" * 30
 SCRIPT = json.dumps({"text": ANSWER, "delay_s": 0.02})
 # For who breaks in: whatever the machine does, it is not over by then.

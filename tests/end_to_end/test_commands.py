@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.mark.embedded
 def test_a_command_runs_its_own_job_and_leaves_waiting_ones_to_the_server(

@@ -15,8 +15,6 @@ from tests.end_to_end import graphs
 from tests.end_to_end.client import ApiClient
 from tests.end_to_end.server import ServerProcess, new_backend
 
-pytestmark = pytest.mark.timeout(120)
-
 FOREIGN_PAGES = [
     "https://evil.example",
     "http://evil.example:7777",

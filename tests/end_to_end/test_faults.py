@@ -14,8 +14,6 @@ from tests.end_to_end.client import ApiClient
 from tests.end_to_end.graphs import edge, node, output
 from tests.end_to_end.socket_client import SocketClosed
 
-pytestmark = pytest.mark.timeout(300)
-
 SETTLED_S = 15.0
 
 

@@ -17,8 +17,7 @@ from tests.end_to_end.client import ApiClient
 from tests.end_to_end.hostile_frames import Frame, mutations, odd_frames, wrong_fields
 from tests.end_to_end.server import ServerProcess, new_backend
 from tests.end_to_end.socket_client import is_reply
-
-pytestmark = pytest.mark.timeout(180)
+from tests.stalls import Stalls
 
 # HOSTILE_FRAMES=10000 is the long form, of a minute for each mode and test.
 COUNT = int(os.environ.get("HOSTILE_FRAMES", "1000"))
@@ -107,15 +106,16 @@ async def others_notice_nothing(
 
         pinging = asyncio.create_task(ping())
         try:
-            yield
-            await asyncio.sleep(0.1)
+            with Stalls() as stalls:
+                yield
+                await asyncio.sleep(0.1)
         finally:
             pinging.cancel()
     grown = server.rss_bytes() - before
     assert grown < MEMORY, f"{grown / 1024**2:.1f} MiB"
     assert len(waits) >= 3
     worst = statistics.quantiles(waits, n=100)[98] if len(waits) > 100 else max(waits)
-    assert worst < OTHERS_S, worst
+    assert worst < OTHERS_S + stalls.seconds, (worst, stalls.seconds)
 
 
 async def warm(api: ApiClient) -> None:
@@ -132,6 +132,7 @@ async def test_h02_paced_frames_are_each_answered_within_2_s(api, server):
     frames = hostile(COUNT)
     waits: list[float] = []
     sent: list[float] = []
+    stalls = Stalls()
     async with (
         others_notice_nothing(api, server),
         api.session.ws_connect(f"{api.base_url}/ws", max_msg_size=0) as socket,
@@ -144,15 +145,16 @@ async def test_h02_paced_frames_are_each_answered_within_2_s(api, server):
 
         reading = asyncio.create_task(read())
         started = time.monotonic()
-        for number, frame in enumerate(frames):
-            await asyncio.sleep(max(0, started + number / PER_S - time.monotonic()))
-            sent.append(time.monotonic())
-            await send(socket, frame)
-        async with asyncio.timeout(10):
-            await reading
+        with stalls:
+            for number, frame in enumerate(frames):
+                await asyncio.sleep(max(0, started + number / PER_S - time.monotonic()))
+                sent.append(time.monotonic())
+                await send(socket, frame)
+            async with asyncio.timeout(30):
+                await reading
 
     assert len(waits) == COUNT
-    assert max(waits) < ANSWERED_S
+    assert max(waits) < ANSWERED_S + stalls.seconds
 
 
 async def test_h02_frames_without_pacing_are_answered_in_desktop_mode(api, server):

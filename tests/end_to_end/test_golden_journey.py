@@ -19,8 +19,6 @@ from tests.end_to_end.client import ApiClient
 from tests.end_to_end.server import ServerProcess
 from workflows.shipped_examples import NAMES
 
-pytestmark = pytest.mark.timeout(120)
-
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "journey"
 EXAMPLES = [name for name in NAMES if name != "stream-input-echo"]
 PARAMS: dict[str, dict[str, Any]] = {

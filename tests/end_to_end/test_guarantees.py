@@ -17,8 +17,6 @@ from tests.end_to_end.conftest import TEST_NODES
 from tests.end_to_end.graphs import edge, node, output, text_input
 from tests.nodes_for_tests.faults import FAULTS, IN_PROCESS
 
-pytestmark = pytest.mark.timeout(180)
-
 EXCEPTION_NAME = re.compile(
     r"[\w.]*(Error|Exception|Exit|Interrupt|Iteration|Mute|Harsh)\W*"
 )

@@ -25,8 +25,6 @@ from tests.end_to_end.hostile_frames import (
 )
 from tests.end_to_end.socket_client import is_reply
 
-pytestmark = pytest.mark.timeout(180)
-
 ANSWERED_S = 20.0  # how soon is the business of test_floods.py
 HONEST_EVERY = 40
 

@@ -22,8 +22,6 @@ from tests.end_to_end.server import ServerProcess, new_backend
 from tests.end_to_end.stored_jobs import assert_stored_jobs_valid
 from tests.equal_times import least_ratio
 
-pytestmark = pytest.mark.timeout(180)
-
 UNKNOWN = "0" * 32
 VARYING_HEADERS = ("date", "x-request-id", "x-job-id")
 

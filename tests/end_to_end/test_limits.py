@@ -16,8 +16,6 @@ from tests.end_to_end.conftest import TEST_NODES
 from tests.end_to_end.graphs import edge, node, output
 from tests.end_to_end.server import ServerProcess, new_backend
 
-pytestmark = pytest.mark.timeout(120)
-
 REQUESTS, RUNS, LIVE, SOCKETS, BURST = 300, 12, 3, 4, 200
 NAMES = ("asker", "runner", "crowd", "talker", "other")
 STATIC = "the-token-of-the-first-user"

@@ -13,8 +13,6 @@ from tests.end_to_end.checker import check_stream
 from tests.end_to_end.graphs import Graph, edge, node, output
 from tests.nodes_for_tests.poison import POISON
 
-pytestmark = pytest.mark.timeout(180)
-
 MIB = 1024 * 1024
 INLINE_LIMIT = 4 * MIB
 

@@ -187,7 +187,6 @@ async def test_a_stopped_completion_ends_for_all_its_readers(api):
     assert job["status"] == "cancelled"
 
 
-@pytest.mark.timeout(120)
 async def test_c02_a_restart_in_the_middle_ends_the_stream_in_words(fresh_server):
     async with ApiClient(fresh_server.base_url) as api:
         body = asked("x" * 10_000, delay_s=0.05)

@@ -9,6 +9,7 @@ from tests.end_to_end import graphs
 from tests.end_to_end.client import ApiClient
 from tests.end_to_end.graphs import edge, node, output
 from tests.services.ports import free_port
+from tests.stalls import Stalls
 
 
 def slow(steps: int = 1000, seconds: float = 0.02) -> graphs.Graph:
@@ -135,11 +136,12 @@ async def test_r10_without_broker_who_waits_gets_503_and_the_rest_is_stored(
         workflow = await api.create_workflow(graphs.hello())
         for number, path in enumerate(("run", "run/stream")):
             began = time.monotonic()
-            answer = await api.post(
-                f"/api/workflows/{workflow['id']}/{path}",
-                {"params": {}, "job_id": f"j{number}"},
-            )
-            assert time.monotonic() - began < 2
+            with Stalls() as stalls:
+                answer = await api.post(
+                    f"/api/workflows/{workflow['id']}/{path}",
+                    {"params": {}, "job_id": f"j{number}"},
+                )
+            assert time.monotonic() - began < 2 + stalls.seconds
             assert (answer.status, answer.json["code"]) == (503, "SERVICE_UNAVAILABLE")
             assert answer.json["retryable"]
             assert "Retry-After" in answer.headers

@@ -2,13 +2,9 @@
 
 import asyncio
 
-import pytest
-
 from tests.end_to_end import graphs
 from tests.end_to_end.client import ApiClient
 from tests.end_to_end.graphs import node, output
-
-pytestmark = pytest.mark.timeout(300)
 
 MIB = 1024 * 1024
 PIECE = 64 * 1024

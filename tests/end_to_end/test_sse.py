@@ -12,6 +12,7 @@ from tests.end_to_end.checker import TERMINAL, check_stream
 from tests.end_to_end.client import ApiClient
 from tests.end_to_end.graphs import edge, node, output
 from tests.jobs.http_client import parse_sse
+from tests.stalls import Stalls
 
 
 def slow(steps: int, seconds: float = 0.02) -> graphs.Graph:
@@ -134,13 +135,14 @@ async def test_s7_a_hundred_streams_leave_the_server_quick(api):
 
     runs = [asyncio.create_task(one()) for _ in range(100)]
     worst = 0.0
-    while not all(run.done() for run in runs):
-        began = time.monotonic()
-        assert (await api.get("/health")).status == 200
-        worst = max(worst, time.monotonic() - began)
-        await asyncio.wait(runs, timeout=0.05)
+    with Stalls() as stalls:
+        while not all(run.done() for run in runs):
+            began = time.monotonic()
+            assert (await api.get("/health")).status == 200
+            worst = max(worst, time.monotonic() - began)
+            await asyncio.wait(runs, timeout=0.05)
 
-    assert worst < 1
+    assert worst < 1 + stalls.seconds
     for run in runs:
         check_stream(await run, status="completed")
 
@@ -159,17 +161,20 @@ async def test_e11_many_that_hang_up_leave_nothing_behind(api):
     assert {job["status"] for job in jobs} == {"cancelled"}
 
 
-async def test_s6_silent_job_sends_comments(new_server):
-    server = new_server(env={"KEEPALIVE_SECONDS": "1"})
-    async with ApiClient(server.base_url) as api:
-        workflow = await api.create_workflow(slow(1, 3.5))
+async def test_s6_silent_job_sends_comments(impatient_server, tmp_path):
+    gate = tmp_path / "gate"
+    graph = {"nodes": [node("gate", "tests.Gate", path=str(gate))], "edges": []}
+    async with ApiClient(impatient_server.base_url) as api:
+        workflow = await api.create_workflow(graph)
         async with api.stream(
             f"/workflows/{workflow['id']}/run/stream", {"params": {}}
         ) as stream:
-            events = await stream.all()
-
-    assert stream.comments.count("keep-alive") >= 2
-    check_stream(events, status="completed")
+            reading = asyncio.create_task(stream.all())
+            async with asyncio.timeout(30):
+                while stream.comments.count("keep-alive") < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            gate.touch()
+            check_stream(await reading, status="completed")
 
 
 async def test_stopping_server_ends_streams_with_a_word(new_server):

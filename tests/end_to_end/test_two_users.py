@@ -36,8 +36,6 @@ from tests.end_to_end.test_isolation import (
 )
 from tests.supabase_stub import ALICE, API_KEY, BOB, SECRET, StubSupabase
 
-pytestmark = pytest.mark.timeout(180)
-
 STATIC = "a-static-token-of-enough-characters"
 PROVIDERS = ("multi_user", "supabase")
 LISTS = (

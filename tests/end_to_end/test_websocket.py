@@ -9,8 +9,6 @@ import pytest
 from tests.end_to_end import graphs
 from tests.end_to_end.graphs import edge, node, output
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def slow(steps: int = 1000, seconds: float = 0.02) -> graphs.Graph:
     """A job that runs until somebody ends it."""

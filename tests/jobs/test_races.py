@@ -10,8 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROUNDS = 510
 PROGRAM = """
 import sys, django
@@ -31,7 +29,6 @@ EXPECTED = {
 }
 
 
-@pytest.mark.timeout(300)
 def test_j05_the_first_end_of_a_job_is_its_only_one(mode, request, tmp_path):
     environment = {
         "PATH": os.environ["PATH"],

@@ -34,7 +34,6 @@ from workflows.providers.messages import (
 )
 
 ARGUMENTS_AT_ONCE = 8 * 1024
-_decode_request = msgspec.json.Decoder(ChatRequest).decode
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,8 +76,7 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
 class Completion(Node):
     """Asks a model for one answer or several, and tells each piece as a ``chunk``.
 
-    ``request`` is the JSON text of a ``ChatRequest``, with the provider's own id of
-    the model.
+    ``request`` is a ``ChatRequest`` as JSON, with the provider's own id of the model.
     Stop strings are applied here. An error of the provider is told before the node
     fails with it.
 
@@ -90,7 +88,7 @@ class Completion(Node):
     outputs = {"output": "none"}
     hidden = True
 
-    request: str = ""
+    request: dict[str, Any] = {}
     provider: str = ""
     choices: int = 1
     tools: list[str] = []
@@ -104,7 +102,7 @@ class Completion(Node):
         return {"output": None}
 
     async def _answer(self, context: NodeContext) -> None:
-        request = _decode_request(self.request)
+        request = msgspec.convert(self.request, ChatRequest)
         reached = await context.models.find(request.model, self.provider or None)
         tools = await self._served_tools(context)
         try:
