@@ -139,7 +139,7 @@ async def end_job(ending: Ending) -> bool:
 
 
 def end_job_from_thread(ending: Ending) -> bool:
-    """``end_job`` for a thread without a loop."""
+    """``end_job`` for a thread without a loop; no hook of ``endings`` is told."""
     return bool(
         writer.call(lambda cursor: end(cursor, ending), announce, job_id=ending.job_id)
     )
