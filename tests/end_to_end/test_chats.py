@@ -1,6 +1,7 @@
 """Chats at a running server, in both modes: whole answers, whoever goes or dies."""
 
 import asyncio
+import base64
 import json
 
 import aiohttp
@@ -11,6 +12,7 @@ from tests.end_to_end import graphs
 from tests.end_to_end.client import ApiClient
 
 ANSWER = "0123456789" * 30
+DOT = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 SCRIPT = json.dumps({"text": ANSWER, "delay_s": 0.02})
 # For who breaks in: whatever the machine does, it is not over by then.
 LONG = json.dumps({"text": ANSWER, "delay_s": 0.2})
@@ -129,6 +131,31 @@ async def test_a_tool_of_the_client_is_asked_and_answers(api):
 
     [told] = [frame for frame in frames if frame.get("role") == "tool"]
     assert "Rome" in told["content"]
+
+
+@pytest.mark.parametrize("is_binary", [False, True])
+async def test_a_file_may_come_along_in_the_message(api, is_binary):
+    data = {
+        name: content if is_binary else base64.b64encode(content).decode()
+        for name, content in (("image", DOT), ("document", b" at this"))
+    }
+    parts = [
+        {"type": "text", "text": "Look"},
+        {"type": "image_url", "image": {"type": "image", "data": data["image"]}},
+        {
+            "type": "document",
+            "document": {"type": "document", "data": data["document"]},
+        },
+    ]
+    async with open_chat(api) as connection:
+        chat = Chat(connection, is_binary=is_binary)
+        await chat.say(parts)
+        message = (await chat.until("message"))[-1]
+        await chat.say([{"type": "image_url", "image": {"data": "no base64"}}])
+        refused = (await chat.until("chunk", done=True))[-2]
+
+    assert message["content"] == "Look at this"
+    assert refused["error_type"] == "invalid_request"
 
 
 async def test_a_workflow_answers(api):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -62,13 +63,21 @@ async def _stored_part(context: NodeContext, part: Json, *, is_last: bool) -> Pa
     try:
         if kind not in ("image", "audio", "document") or not reference:
             raise UnusableMedia(f"A model cannot be given a part of type '{kind}'")
-        return await _attached(context, {**reference, "type": kind})
+        return await _attached(context, {**_with_bytes(reference), "type": kind})
     except Exception as error:
         if not is_last:
             return TextPart(f"[{kind} that is not there any more]")
         if isinstance(error, UnusableMedia):
             raise
         raise UnusableMedia(f"The {kind} cannot be read: {error}") from error
+
+
+def _with_bytes(reference: Json) -> Json:
+    """Return a reference whose content came along, as bytes: stored it is base64."""
+    data = reference.get("data")
+    if not (isinstance(data, str) and data):
+        return reference
+    return {**reference, "data": base64.b64decode(data, validate=True)}
 
 
 def _sound(data: bytes) -> AudioPart:
