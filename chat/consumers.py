@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
@@ -15,6 +16,8 @@ from jobs.consumers import CommandConsumer
 from jobs.sessions import CommandError, FrameHandler, Handler, Message, Session
 from nodetool_site.lib.errors import ApplicationError
 from storage.ids import new_id
+
+logger = logging.getLogger(__name__)
 
 NO_ROLE = "A message needs a 'role' and 'content'."
 
@@ -69,6 +72,9 @@ async def chat_message(session: BareSession, data: Message) -> None:
         session.refuse(str(error), "invalid_request", thread_id)
     except ApplicationError as error:
         session.refuse(error.message, error_type(error), thread_id)
+    except Exception:
+        logger.exception("a message of a chat failed")
+        session.refuse("Internal server error", "internal", thread_id)
     else:
         session.thread_id = session.thread_id or thread_id
 

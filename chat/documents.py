@@ -22,7 +22,7 @@ class MessageFields(msgspec.Struct, kw_only=True):
 
     ``content``: text, an object, or parts (``{"type": "text", "text"}``,
     ``{"type": "image_url", "image"}``, ...). ``tool_calls``: see ``MessageEvent``.
-    ``thinking``: what a model has thought before it said this, which no model is told.
+    ``thinking``: what a model has thought before it said this.
     ``error``: why an answer broke off, or never came.
     """
 

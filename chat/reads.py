@@ -115,33 +115,17 @@ def list_messages(
 def read_history(owner_id: str, thread_id: str, until: str | None = None) -> list[str]:
     """Return the newest 100 messages as JSON texts, the oldest of them first.
 
-    As many as fit into 16 MiB. The newest 10 of the system are among them, however old
-    they are; where older messages are left out, no exchange is cut in two. ``until``:
-    the id of the last one wanted. Empty if the owner has no such thread, or no such
-    message in it.
+    As many as fit into 16 MiB; the newest 10 of the system are among them, however old
+    they are. ``until``: the id of the last one wanted. Empty if the owner has no such
+    thread, or no such message in it.
     """
     rows = Message.objects.filter(thread_id=thread_id, thread__owner_id=owner_id)
     if until is not None:
         last = rows.filter(pk=until).values_list("position", flat=True).first()
         rows = rows.filter(position__lte=last or 0)
-    newest = rows.order_by("-position").values_list("position", "size", "role")
-    said = list(newest.exclude(role=SYSTEM)[: HISTORY + 1])
+    newest = rows.order_by("-position").values_list("position", "size")
+    said = list(newest.exclude(role=SYSTEM)[:HISTORY])
     instructions = list(newest.filter(role=SYSTEM)[:INSTRUCTIONS])
-    wanted = [*said[:1], *instructions, *said[1:]]
-    fits = set(fitting([(row[0], row[1]) for row in wanted], HISTORY))
-    told = [row for row in said if row[0] in fits]
-    if len(told) < len(said):
-        told = _without_a_part(told)
-    chosen = [row[0] for row in (*instructions, *told) if row[0] in fits]
-    found = rows.filter(position__in=chosen).order_by("position")
+    told = fitting([*said[:1], *instructions, *said[1:]], HISTORY)
+    found = rows.filter(position__in=told).order_by("position")
     return list(found.values_list("document", flat=True))
-
-
-def _without_a_part(told: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """Leave out the end of an exchange whose beginning is not there.
-
-    A vendor may take no conversation that begins with an answer, or with a tool's
-    result. ``told``: the newest first.
-    """
-    asked = [index for index, (_, _, role) in enumerate(told) if role == "user"]
-    return told[: asked[-1] + 1] if asked else told

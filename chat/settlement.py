@@ -29,6 +29,7 @@ from workflows.agents.thoughts import Thoughts
 
 Json = dict[str, Any]
 
+_TOLD = frozenset({"chunk", "message", "output_update", "error", "job_update"})
 START_GRACE = timedelta(seconds=60)
 """How long a turn may be without its job: whoever makes that may have been lost."""
 
@@ -82,15 +83,16 @@ class Transcript:
     def messages(self) -> list[NewMessage]:
         """All of them; of a turn that is over also what it said last."""
         turn = self._turn
-        text = "".join(self._text)
+        text, files = "".join(self._text), self._answer.files
         has_answered = turn.is_workflow and turn.status == Status.COMPLETED
         error = self._error if turn.status == Status.FAILED else ""
-        if not turn.is_over or not (text or has_answered or error):
+        if not turn.is_over or not (text or files or has_answered or error):
             return self._messages
         said = MessageFields(
             role="assistant",
             content=text,
             workflow_id=turn.workflow_id or None,
+            output_files=files or None,
             thinking=self._thoughts.take(),
             error=error or None,
         )
@@ -162,7 +164,7 @@ def _read_events(job_id: str, after: int) -> tuple[list[Json], int | None]:
 def _wanted(lines: list[bytes]) -> Iterator[Json]:
     for line in lines:
         event: Json = msgspec.json.decode(line)
-        if event["type"] in ("chunk", "message", "output_update", "error"):
+        if event["type"] in _TOLD:
             yield event
 
 

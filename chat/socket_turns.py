@@ -35,7 +35,7 @@ async def begin_turn(
         return await start_turn(session.user_id, request)  # said twice
     await _tell_to_the_end(session, thread_id)
     kind = WorkflowTurnView if request.is_for_workflow else TurnView
-    view = kind(session.user_id, thread_id, job_id)
+    view = kind(session.user_id, thread_id, job_id, session.base_url)
     session.follow(job_id, is_new=True, view=view)
     try:
         turn = await start_turn(session.user_id, request)

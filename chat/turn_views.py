@@ -18,6 +18,7 @@ from chat.turn_errors import error_frame
 from chat.workflow_answers import WorkflowAnswer
 from jobs.models import TERMINAL, Status
 from nodetool_site.lib.db import db
+from storage.rendering import render_object
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +55,14 @@ class TurnView:
     stored, if there is one. ``is_over`` is set once the last frame is about to leave.
     """
 
-    def __init__(self, owner_id: str, thread_id: str, job_id: str) -> None:
+    def __init__(
+        self, owner_id: str, thread_id: str, job_id: str, base_url: str
+    ) -> None:
         self.thread_id = thread_id
         self.job_id = job_id
         self.is_over = asyncio.Event()
         self._owner_id = owner_id
+        self._base_url = base_url
         self._has_failed = False
         self._is_done = False
         self._has_answered = False
@@ -138,8 +142,12 @@ class TurnView:
             text = await db(read_message, self._owner_id, message_id)
         except (MessageNotFound, DatabaseError):
             return []
-        document = msgspec.json.decode(text)
-        is_told = self._has_failed and not document["content"]
+        document = await render_object(
+            msgspec.json.decode(text), owner_id=self._owner_id, base_url=self._base_url
+        )
+        is_told = self._has_failed and not (
+            document["content"] or document["output_files"]
+        )
         return [] if is_told else [document]
 
     async def _settle(self) -> None:
@@ -156,18 +164,20 @@ class WorkflowTurnView(TurnView):
     ``output_update`` and are told as chunks of the answer.
     """
 
-    def __init__(self, owner_id: str, thread_id: str, job_id: str) -> None:
-        super().__init__(owner_id, thread_id, job_id)
+    def __init__(
+        self, owner_id: str, thread_id: str, job_id: str, base_url: str
+    ) -> None:
+        super().__init__(owner_id, thread_id, job_id, base_url)
         self._answer = WorkflowAnswer()
 
     async def _frames(self, event: Json) -> list[Json]:
         if event["type"] == "chunk":
             return []
         pieces = self._answer.pieces(event)
-        frames = [event, *(chunk_frame(self.thread_id, piece) for piece in pieces)]
+        chunks = [chunk_frame(self.thread_id, piece) for piece in pieces]
         if event["type"] == "job_update" and event["status"] in TERMINAL:
-            frames += await self._end(event)
-        return frames
+            return [*chunks, event, *await self._end(event)]
+        return [event, *chunks]
 
 
 def _plain(event: Json) -> Json:

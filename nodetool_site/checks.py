@@ -84,7 +84,7 @@ def process_problems() -> Iterable[Problem]:
         )
     if uses_buckets() and not can_use_buckets():
         yield (
-            "nodetool.E017",
+            "nodetool.E021",
             "S3_ENDPOINT_URL or S3_ACCESS_KEY_ID is set, but the package that speaks "
             "S3 is not installed",
             "pip install 'nodetool[s3]', or unset them",

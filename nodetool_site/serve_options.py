@@ -22,7 +22,7 @@ from nodetool_site.lib.hosts import default_allowed_hosts
 
 SURFACES = ("main-ws", "openai", "default-api")
 # Known to other servers of the same name; accepted so that their start lines work.
-IGNORED_FLAGS = ("--mcp", "--ui", "--force-fp16", "--enable-terminal-ws", "--mock")
+IGNORED_FLAGS = ("--mcp", "--ui", "--force-fp16", "--enable-terminal-ws")
 IGNORED_OPTIONS = ("--ui-url", "--apps-folder")
 
 
@@ -35,6 +35,11 @@ def port_number(text: str) -> int:
     if text.isascii() and text.isdigit() and 1 <= int(text) <= 65_535:
         return int(text)
     raise argparse.ArgumentTypeError(f"'{text}' is not a port (1 to 65535)")
+
+
+def in_lower_case(text: str) -> str:
+    """Return a word of a choice, as the environment's are read."""
+    return text.strip().lower()
 
 
 def add_options(parser: CommandParser) -> None:
@@ -76,7 +81,7 @@ def add_common_options(parser: CommandParser) -> None:
     """Declare what every command that serves takes."""
     parser.add_argument("--host", default=settings.HOST)
     parser.add_argument("--port", type=port_number, default=settings.PORT)
-    parser.add_argument("--auth-provider", choices=PROVIDERS)
+    parser.add_argument("--auth-provider", type=in_lower_case, choices=PROVIDERS)
     parser.add_argument("-v", "--verbose", action="store_true", help="debug log")
 
 
@@ -84,10 +89,14 @@ def add_mode_options(parser: CommandParser) -> None:
     """Declare what a server and its worker must agree on."""
     parser.add_argument(
         "--mode",
+        type=in_lower_case,
         choices=modes.CHOICES,
         help="what is served (default: desktop; private in production)",
     )
     parser.add_argument("--production", action="store_true", help="as ENV=production")
+    parser.add_argument(
+        "--mock", action="store_true", help="answer with the offline provider too"
+    )
 
 
 class _Ignored(argparse.Action):
@@ -120,7 +129,9 @@ def apply_options(options: dict[str, Any]) -> None:
 
 
 def apply_mode(options: dict[str, Any]) -> None:
-    """Put ``--mode`` and ``--production`` into the settings, with what they imply."""
+    """Put these options into the settings, with what they imply."""
+    if options["mock"]:
+        settings.FAKE_PROVIDER_CHOSEN = True
     if options["production"]:
         settings.ENV = "production"
         settings.IS_PRODUCTION = True

@@ -94,7 +94,7 @@ def _by_token(request: HttpRequest) -> None:
     if identity.scopes:
         raise Refused(SCOPED, 403)
     try:
-        open_by_token(request, identity)
+        open_by_token(request, identity, token)
     except User.DoesNotExist as error:
         raise Refused("This server has no account for this token.", 403) from error
 

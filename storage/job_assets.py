@@ -19,9 +19,10 @@ from storage.asset_values import asset_value, large_value
 from storage.errors import AssetNotFound, UnknownParent, UnreadableAsset
 from storage.files import Draft
 from storage.folders import find_parent
+from storage.keeping import keep_asset
 from storage.keys import is_asset_id, key_of_uri
 from storage.models import Asset
-from storage.services import AssetFields, keep_draft, open_asset, store_asset
+from storage.services import AssetFields, open_asset, store_asset
 
 FOLDER_PAGE = 200
 
@@ -118,13 +119,8 @@ class JobAssetStore:
             **fields,
         }
         try:
-            return await db(
-                keep_draft,
-                draft,
-                self._owner_id,
-                name=name,
-                content_type=content_type,
-                **whole,
+            return await keep_asset(
+                draft, self._owner_id, name=name, content_type=content_type, **whole
             )
         finally:
             await asyncio.to_thread(draft.discard)

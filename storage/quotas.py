@@ -7,7 +7,7 @@ locks the user's row: whoever changes a user's folders takes ``lock_owner`` firs
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import threading
 
 from django.conf import settings
 from django.db import transaction
@@ -42,10 +42,17 @@ def give_room(owner_id: str, size: int) -> None:
         User.objects.filter(pk=owner_id).update(stored_bytes=F("stored_bytes") - size)
 
 
-class Room(NamedTuple):
-    """How large a file may become, seen before it is there; ``take_room`` decides."""
+class Room:
+    """How large a file that is coming may become; ``take_room`` decides in the end.
 
-    stored_bytes: int
+    What comes for the same owner at the same time counts too, in this process: else
+    many uploads that fit alone could fill the disk before each of them is refused.
+    """
+
+    def __init__(self, owner_id: str, stored_bytes: int) -> None:
+        self._owner_id = owner_id
+        self._stored = stored_bytes
+        self._size = 0
 
     def check(self, size: int) -> None:
         """Refuse what cannot fit, as early as its size is known.
@@ -60,15 +67,36 @@ class Room(NamedTuple):
                 f"The file is larger than the {limit} bytes that one upload may have "
                 "(MAX_UPLOAD_BYTES)"
             )
-        if quota and self.stored_bytes + size > quota:
-            raise QuotaExceeded(self.stored_bytes, size, quota)
+        if quota and size > self._size:
+            self._grow(size, quota)
+
+    def leave(self) -> None:
+        """Count no more: the file is whole, or it will never be."""
+        with _lock:
+            left = _coming.pop(self._owner_id, 0) - self._size
+            if left:
+                _coming[self._owner_id] = left
+        self._size = 0
+
+    def _grow(self, size: int, quota: int) -> None:
+        with _lock:
+            others = _coming.get(self._owner_id, 0) - self._size
+            if self._stored + others + size > quota:
+                raise QuotaExceeded(self._stored + others, size, quota)
+            _coming[self._owner_id] = others + size
+        self._size = size
+
+
+_lock = threading.Lock()
+_coming: dict[str, int] = {}
+"""The bytes of the uploads under way, by owner."""
 
 
 def room_of(owner_id: str, *, without: int = 0) -> Room:
     """Return the room of a user; ``without`` bytes are about to be replaced."""
     users = User.objects.filter(pk=owner_id)
     stored = users.values_list("stored_bytes", flat=True).first() or 0
-    return Room(stored - without)
+    return Room(owner_id, stored - without)
 
 
 def lock_owner(owner_id: str) -> None:

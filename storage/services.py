@@ -26,6 +26,7 @@ from storage.models import Asset, User
 from storage.models.asset import FOLDER_TYPE
 from storage.store_marks import mark
 from storage.stores import store
+from storage.workspaces import delete_workspace
 
 logger = logging.getLogger(__name__)
 
@@ -87,33 +88,15 @@ def store_asset(
             draft.append(content)
         else:
             draft.copy_from(content)
-        return keep_draft(
-            draft,
-            owner_id,
-            name=name,
-            content_type=content_type,
-            asset_id=asset_id,
-            **fields,
+        asset_id = asset_id or new_id()
+        key = f"{asset_id}.{extension_for(content_type, name)}"
+        is_temp = fields.get("expires_at") is not None
+        file = keep_file(draft, key, asset_id=asset_id, is_temp=is_temp)
+        return record_file(
+            file, owner_id, name=name, content_type=content_type, **fields
         )
     finally:
         draft.discard()
-
-
-def keep_draft(
-    draft: Draft,
-    owner_id: str,
-    *,
-    name: str,
-    content_type: str,
-    asset_id: str | None = None,
-    **fields: Unpack[AssetFields],
-) -> Asset:
-    """Make an asset of a draft; raises as ``store_asset``."""
-    is_temp = fields.get("expires_at") is not None
-    asset_id = asset_id or new_id()
-    key = f"{asset_id}.{extension_for(content_type, name)}"
-    file = keep_file(draft, key, asset_id=asset_id, is_temp=is_temp)
-    return record_file(file, owner_id, name=name, content_type=content_type, **fields)
 
 
 def keep_file(
@@ -230,23 +213,38 @@ def replace_content(
         UnknownParent: the owner has no such folder.
         QuotaExceeded: the owner has no room for it.
     """
-    old = _own(owner_id, asset_id)
-    if old.is_folder:
+    old = find_replaceable(owner_id, asset_id)
+    return record_content(keep_content(draft, old), owner_id, **changes)
+
+
+def find_replaceable(owner_id: str, asset_id: str) -> Asset:
+    """Return the asset that is to get other bytes; raises as ``replace_content``."""
+    asset = _own(owner_id, asset_id)
+    if asset.is_folder:
         raise InvalidFolder("A folder has no content")
-    suffix = old.key.rpartition(".")[2]
-    file_name = f"{new_id()}.{suffix}"
-    facts = draft.keep(file_name, is_temp=old.is_temp)
-    new = FileRef(file_name, old.is_temp)
-    with deleted_unless_recorded([new]), transaction.atomic():
+    return asset
+
+
+def keep_content(draft: Draft, old: Asset) -> KeptFile:
+    """Move the new bytes of an asset into the store; needs no database."""
+    file_name = f"{new_id()}.{old.key.rpartition('.')[2]}"
+    return keep_file(
+        draft, old.key, asset_id=old.pk, is_temp=old.is_temp, file_name=file_name
+    )
+
+
+def record_content(file: KeptFile, owner_id: str, **changes: Any) -> Asset:
+    """Let the row name the new bytes, and delete the old ones."""
+    with deleted_unless_recorded([file.ref]), transaction.atomic():
         quotas.lock_owner(owner_id)
-        asset = _own(owner_id, asset_id)
+        asset = _own(owner_id, file.asset_id)
         gone = _files_of([asset])
-        if facts.size >= asset.size:
-            quotas.take_room(owner_id, facts.size - asset.size)
+        if file.size >= asset.size:
+            quotas.take_room(owner_id, file.size - asset.size)
         else:
-            quotas.give_room(owner_id, asset.size - facts.size)
-        asset.size, asset.sha256 = facts.size, facts.sha256
-        asset.file_name = file_name
+            quotas.give_room(owner_id, asset.size - file.size)
+        asset.size, asset.sha256 = file.size, file.sha256
+        asset.file_name = file.file_name
         _change(asset, changes)
         asset.save()
         transaction.on_commit(partial(delete_files, gone))
@@ -312,8 +310,10 @@ def delete_expired_key(key: str) -> None:
 def delete_user(user: User) -> None:
     """Delete a user with all that is theirs, files included."""
     files = _files_of(Asset.objects.visible_to(user))
+    owner_id = user.pk
     user.delete()
     transaction.on_commit(partial(delete_files, files))
+    transaction.on_commit(partial(delete_workspace, owner_id))
 
 
 def delete_files(files: Sequence[FileRef]) -> None:

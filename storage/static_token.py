@@ -62,7 +62,11 @@ def is_static_token(candidate: bytes) -> bool:
 
     Hashes are compared, so not even the length of a token shows.
     """
-    presented = hashlib.sha256(candidate).digest()
+    return is_static_hash(hashlib.sha256(candidate).digest())
+
+
+def is_static_hash(presented: bytes) -> bool:
+    """``is_static_token`` for the SHA-256 of a token."""
     matches = [
         hmac.compare_digest(presented, digest)
         for digest in _digests(static_tokens().tokens)

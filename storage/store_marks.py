@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 
+from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from storage.stores import FileStore
@@ -31,10 +32,12 @@ def foreign_marks(store: FileStore) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _own() -> str:
-    """Name this database by the moment of its first migration, to the microsecond.
+    """Name this database by the moment of its first migration, and by where it is.
 
-    Copies of a database have its name, and name its files.
+    So a copy has another name: it does not know the files that came after it was made.
     """
     moments = MigrationRecorder.Migration.objects.order_by("pk")
     first = moments.values_list("applied", flat=True)[0]
-    return hashlib.sha256(first.isoformat().encode()).hexdigest()[:32]
+    where = [str(connection.settings_dict[part]) for part in ("HOST", "PORT", "NAME")]
+    text = " ".join((*where, first.isoformat()))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

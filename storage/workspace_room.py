@@ -2,6 +2,7 @@
 
 The folder is counted, at most every few seconds, and what this process writes is added
 meanwhile. So several processes can pass the limit by what they write in that time.
+Counting also removes drafts that killed processes left: no path leads to them.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from pathlib import Path
 from django.conf import settings
 
 from storage.errors import QuotaExceeded
+from storage.workspace_paths import HIDDEN_PREFIX
 
 MAX_ENTRIES = 20_000
 RECOUNT_S = 5.0
+STALE_DRAFT_AGE_S = 3600.0  # to write one takes seconds
 _REMEMBERED = 1_000
 
 
@@ -72,11 +75,16 @@ class Room:
         if time.monotonic() - self._counted_at < RECOUNT_S:
             return
         self._bytes = self._entries = 0
+        oldest = time.time() - STALE_DRAFT_AGE_S
         for _folder, folders, names, descriptor in os.fwalk(self._folder):
             self._entries += len(folders) + len(names)
             for name in names:
                 with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
                     there = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                    if name.startswith(HIDDEN_PREFIX) and there.st_mtime < oldest:
+                        os.unlink(name, dir_fd=descriptor)
+                        self._entries -= 1
+                        continue
                     self._bytes += there.st_size
         self._counted_at = time.monotonic()
 

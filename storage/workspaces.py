@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import shutil
@@ -20,6 +21,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from storage.errors import StorageFull
+from storage.stores import NO_ROOM
 from storage.workspace_paths import (
     HIDDEN_PREFIX,
     MAX_DEPTH,
@@ -266,6 +268,11 @@ class Workspace:
         return room_of(self.folder)
 
 
+def delete_workspace(owner_id: str) -> None:
+    """Delete a user's folder with all it holds; the user is gone."""
+    shutil.rmtree(Workspace(owner_id).folder, ignore_errors=True)
+
+
 class _Missing(WorkspaceError):
     """There is nothing at a path."""
 
@@ -282,7 +289,7 @@ def _told(path: str) -> Iterator[None]:
     except FileNotFoundError:
         raise _Missing(f"'{path}' is not in the workspace") from None
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in NO_ROOM:
             raise StorageFull from error
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             raise _Blocked(
@@ -358,7 +365,13 @@ def _append(parent: int, parts: Sequence[str], path: str, data: bytes) -> None:
     try:
         _check_regular(file, path)
         with _told(path):
-            _write_all(file, data)
+            fcntl.flock(file, fcntl.LOCK_EX)  # else it might cut what another adds
+            before = os.fstat(file).st_size
+            try:
+                _write_all(file, data)
+            except BaseException:
+                os.ftruncate(file, before)
+                raise
     finally:
         os.close(file)
 

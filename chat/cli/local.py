@@ -118,9 +118,9 @@ class _Said:
             self.failure = event["error"]
         elif kind == "job_update":
             self._end(event)
-        elif self._answer is not None:
+        if self._answer is not None:
             return self._answer.pieces(event)
-        elif kind == "chunk" and event["content_type"] == "text":
+        if kind == "chunk" and event["content_type"] == "text":
             return [] if event["thinking"] else [event["content"]]
         return []
 

@@ -224,7 +224,8 @@ def _completion_node(
         "id": "completion",
         "type": CompletionNode.node_type,
         "data": {
-            "request": msgspec.to_builtins(request),
+            # As a text: of its values nothing may be cleaned as those of nodes are.
+            "request": msgspec.json.encode(request).decode(),
             "provider": found.access.spec.id,
             "choices": choices,
             "tools": served_tools(request),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from django.conf import settings
@@ -33,8 +32,7 @@ from storage.api.thumbnails import answer_thumbnail, read_side
 from storage.api.uploads import received_form
 from storage.documents import asset_document
 from storage.files import Draft
-from storage.ids import new_id
-from storage.media_types import extension_for
+from storage.keeping import keep_asset
 from storage.models import Asset
 from storage.models.asset import FOLDER_TYPE
 
@@ -196,18 +194,8 @@ async def _create_of_form(request: Request) -> Asset:
         content_type = fields.pop("content_type", "") or form.file_type
         if content_type == FOLDER_TYPE:
             raise BadRequest("A folder has no file")
-        asset_id = new_id()
-        key = f"{asset_id}.{extension_for(content_type, name)}"
-        kept = await asyncio.to_thread(
-            services.keep_file, form.file, key, asset_id=asset_id
-        )
-        return await db(
-            services.record_file,
-            kept,
-            owner_id,
-            name=name,
-            content_type=content_type,
-            **fields,
+        return await keep_asset(
+            form.file, owner_id, name=name, content_type=content_type, **fields
         )
 
 

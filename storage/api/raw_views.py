@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 
 from django.conf import settings
@@ -20,7 +19,7 @@ from storage.api.base import caller_of
 from storage.api.downloads import find_by_key, parse_key
 from storage.api.serving import NO_FILE, answer_file
 from storage.api.uploads import received_file
-from storage.ids import new_id
+from storage.keeping import keep_asset, replace_content
 from storage.keys import TEMP, is_key
 from storage.media_types import content_type_of
 from storage.models import Asset
@@ -74,22 +73,12 @@ async def _store_temp(request: Request, owner_id: str, key: str) -> None:
         )
     ttl = max(settings.TEMP_ASSET_TTL, MIN_TTL_S)
     async with received_file(request, await db(quotas.room_of, owner_id)) as draft:
-        asset_id = new_id()
-        kept = await asyncio.to_thread(
-            services.keep_file,
-            draft,
-            key,
-            asset_id=asset_id,
-            is_temp=True,
-            # The key is the client's choice, and may have been another's before.
-            file_name=f"{asset_id}.{key.rpartition('.')[2]}",
-        )
         await db(services.delete_expired_key, key)
         try:
-            await db(
-                services.record_file,
-                kept,
+            await keep_asset(
+                draft,
                 owner_id,
+                key=key,
                 name=key,
                 content_type=content_type_of(key),
                 expires_at=timezone.now() + timedelta(seconds=ttl),
@@ -101,4 +90,4 @@ async def _store_temp(request: Request, owner_id: str, key: str) -> None:
 async def _replace(request: Request, asset: Asset) -> None:
     room = await db(quotas.room_of, asset.owner_id, without=asset.size)
     async with received_file(request, room) as draft:
-        await db(services.replace_content, draft, asset.owner_id, asset.pk)
+        await replace_content(draft, asset.owner_id, asset.pk)

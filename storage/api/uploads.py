@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rest_framework.request import Request
@@ -27,27 +28,33 @@ async def received_form(request: Request, room: Room) -> AsyncIterator[FormReade
     try:
         await _drain(request, form.feed)
         form.finish()
+        room.leave()
         yield form
     finally:
+        room.leave()
         await asyncio.to_thread(form.discard)
 
 
 @asynccontextmanager
 async def received_file(request: Request, room: Room) -> AsyncIterator[Draft]:
     """Give the whole body as a draft; afterwards what was not kept is gone."""
-    length = request.headers.get("Content-Length", "")
-    room.check(int(length) if length.isascii() and length.isdigit() else 0)
-    draft = await asyncio.to_thread(Draft)
-
-    def append(piece: bytes) -> None:
-        room.check(draft.size + len(piece))
-        draft.append(piece)
-
+    draft: Draft | None = None
     try:
-        await _drain(request, append)
+        length = request.headers.get("Content-Length", "")
+        room.check(int(length) if length.isascii() and length.isdigit() else 0)
+        draft = await asyncio.to_thread(Draft)
+        await _drain(request, partial(_append, draft, room))
+        room.leave()
         yield draft
     finally:
-        await asyncio.to_thread(draft.discard)
+        room.leave()
+        if draft is not None:
+            await asyncio.to_thread(draft.discard)
+
+
+def _append(draft: Draft, room: Room, piece: bytes) -> None:
+    room.check(draft.size + len(piece))
+    draft.append(piece)
 
 
 async def _drain(request: Request, take: Callable[[bytes], None]) -> None:

@@ -117,14 +117,17 @@ class Loop:
     """A loop that has run, or failed, and all that happened."""
 
     def __init__(
-        self, what: str, *tools: Any, given=(), reached=None, **fields: Any
+        self, what: str, *tools: Any, given=(), form=None, reached=None, **fields: Any
     ) -> None:
         reached = reached or fake()
         self.usage = UsageTally()
         self.loop = AgentLoop(
             reached,
             ChatRequest(
-                model=reached.model, messages=(said("user", what),), tools=given
+                model=reached.model,
+                messages=(said("user", what),),
+                tools=given,
+                response_format=form,
             ),
             usage=self.usage,
             tools=tools,

@@ -24,6 +24,7 @@ from workflows.providers.messages import (
     ChatRequest,
     Chunk,
     Message,
+    ResponseFormat,
     Tool,
     ToolCall,
     ToolCallDelta,
@@ -61,6 +62,25 @@ async def test_a_tool_is_called_and_its_result_goes_back_to_the_model():
     assert done.of(ToolEnded)[0].outcome.value == {"sum": 5}
     assert done.loop.text == "Let me\n\n5"
     assert "".join(piece.text for piece in done.of(Piece)) == done.loop.text
+
+
+async def test_json_is_not_preceded_by_what_was_said_before_a_tool():
+    what = script({"text": "Let me", "tool_calls": [ADD]}, {"text": '{"sum": 5}'})
+
+    done = await Loop(what, Adder(), form=ResponseFormat("json_object")).run()
+
+    assert done.loop.text == '{"sum": 5}'
+    assert [piece.text for piece in done.of(Piece)] == ['{"sum": 5}']
+
+
+async def test_what_is_said_beside_a_passed_call_is_told_though_json_is_wanted():
+    what = script({"text": "Let me", "tool_calls": [{"name": "mine"}]})
+    form = ResponseFormat("json_object")
+
+    done = await Loop(what, Adder(), given=(Tool("mine"),), form=form).run()
+
+    assert done.loop.text == "Let me"
+    assert done.loop.finish_reason == "tool_calls"
 
 
 async def test_the_model_sees_its_own_calls_before_their_results():
@@ -177,15 +197,22 @@ async def test_an_answer_that_was_cut_or_is_empty_is_one(answer):
 
 
 async def test_a_loop_that_outgrows_the_model_goes_on_without_its_oldest_results():
+    thought = Chunk(memory=({"signature": "s"},))
     provider = Answers(
-        [call("long", "{}")], [call("long", "{}", call_id="c2")], [Chunk(text="ok")]
+        [thought, call("long", "{}")],
+        [thought, call("long", "{}", call_id="c2")],
+        [Chunk(text="ok")],
     )
     reached = ReachedModel(provider, "vendor", "model", context_tokens=6_000)
 
     done = await Loop("?", Returns("long", "x" * 4_000), reached=reached).run()
 
-    results = [m.text for m in provider.requests[2].messages if m.role == "tool"]
+    second, third = (request.messages for request in provider.requests[1:])
+    results = [m.text for m in third if m.role == "tool"]
     assert results == [LEFT_OUT, "x" * 4_000]
+    # Both were sent in another conversation.
+    assert [bool(m.memory) for m in second if m.role == "assistant"] == [True]
+    assert [bool(m.memory) for m in third if m.role == "assistant"] == [False] * 2
     assert done.loop.text == "ok"
 
 

@@ -7,6 +7,7 @@ import pytest
 from tests.browser.chat_page import ChatPage, script
 from tests.browser.conftest import TOKEN
 from tests.browser.cut import open_road
+from tests.end_to_end import graphs
 
 pytestmark = [pytest.mark.browser, pytest.mark.embedded]
 
@@ -17,6 +18,7 @@ SLOWER = script(WORDS, delay_s=0.1)
 # And this one until it is stopped.
 ENDLESS = script(WORDS, delay_s=0.3)
 FIRST = [["user", "first"], ["answer", "first"]]
+DOT = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 MARKUP = "<img src=x onerror=alert(1)> & <b>bold</b>"
 
 
@@ -216,6 +218,28 @@ async def test_workflow_answers(chat, api):
     assert await chat.text("#chat-log .author") == "Greeter"
 
 
+async def test_pictures_and_values_of_a_workflow_are_shown(chat, api):
+    picture = {"type": "image", "uri": DOT, "asset_id": None}
+    nodes = [
+        graphs.text_input("message"),
+        graphs.node("n", "nodetool.constant.Integer", value=42),
+        graphs.node("p", "nodetool.constant.Image", value=picture),
+        graphs.output("number", "out-n"),
+        graphs.output("picture", "out-p"),
+    ]
+    edges = [graphs.edge("n", "out-n"), graphs.edge("p", "out-p")]
+    workflow = await api.create_workflow({"nodes": nodes, "edges": edges}, "Painter")
+    pictures = "document.querySelectorAll('#chat-log .answer > img').length"
+    await chat.open()
+
+    await chat.say("paint", to=f"workflow:{workflow['id']}")
+    await chat.wait_for_end()
+    assert (await chat.answer(), await chat.run(pictures)) == ("42", 1)
+    await chat.window.reload()
+    await chat.wait_for_answer("42")
+    assert (await chat.answer(), await chat.run(pictures)) == ("42", 1)
+
+
 async def test_provider_without_a_key_names_its_secret(chat):
     await chat.open()
 
@@ -253,11 +277,11 @@ async def test_nothing_that_is_said_becomes_markup(chat):
 
 async def test_code_stands_apart_as_it_comes_and_after_a_reload(chat):
     answer = (
-        "Like ```this```:\n```python\ndef f():\n    return '<b>'\n```\nor\n"
+        "Like this ```code\n```python\ndef f():\n    return '<b>'\n```\nor\n"
         "````\n```\n````\nand\n```\nhalf\n``"
     )
     parts = [
-        ["text", "Like ```this```:\n"],
+        ["text", "Like this ```code\n"],
         ["code", "def f():\n    return '<b>'\n"],
         ["text", "or\n"],
         ["code", "```\n"],
@@ -368,6 +392,25 @@ async def test_conversation_is_renamed_and_deleted(chat, api):
     )
     assert (await api.get(f"/api/threads/{thread_id}")).status == 404
     assert await chat.log() == []
+
+
+async def test_conversation_deleted_elsewhere_ends_the_answer(chat, api):
+    await chat.open()
+    thread_id = await chat.say(SLOW)
+    await chat.wait_for_answer("word3")
+
+    await api.request("DELETE", f"/api/threads/{thread_id}")
+
+    await chat.wait_for_text("Thread not found", "#problem")
+    await chat.wait_for_end()
+    assert (await chat.answer()).startswith("word0 word1")
+    assert thread_id not in await chat.run(
+        "document.getElementById('chat-threads').innerHTML"
+    )
+    await chat.say("anew", to="fake/echo")
+    await chat.wait_for_answer("anew")
+    complaints = chat.window.complaints
+    complaints[:] = [each for each in complaints if "404" not in each]
 
 
 async def test_earlier_messages_are_shown_on_demand(chat, api):

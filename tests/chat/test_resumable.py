@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import functools
 import itertools
 import json
 from datetime import timedelta
@@ -243,6 +244,41 @@ async def test_pictures_go_with_the_job_and_nowhere_else(me, provide):
     assert by_job == plainly
     assert text_of(contents(answer)) == "I see."
     assert not any(b"iVBORw0KGgo" in bytes(each) for each in bodies)
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(4 * 1024 * 1024)
+ODD = {"properties": {"uri": {"const": {"uri": "file:///a"}}}, "maximum": 2**70}
+AWKWARD = {
+    "a large picture": {"content": [{"type": "image_url", "image_url": {"url":
+        f"data:image/png;base64,{base64.b64encode(PNG).decode()}"}}]},
+    "no character": {"content": "a\0b"},
+    "odd values": {"tools": [{"type": "function", "function": {
+        "name": "f", "parameters": ODD}}]},
+    "depth": {"tools": [{"type": "function", "function": {
+        "name": "f", "description": "\0", "parameters": functools.reduce(
+            lambda inner, _: {"items": inner}, range(200), {})}}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("members", AWKWARD.values(), ids=AWKWARD)
+async def test_c01_nothing_of_a_request_is_lost_on_the_way_to_its_job(
+    me, provide, members
+):
+    seen = []
+
+    class Listening:
+        async def stream(self, request):
+            seen.append(request)
+            yield Chunk(text="I see.")
+
+    provide(Listening())
+    members = dict(members)
+    body = asked("fake/x", members.pop("content", HI), **members)
+
+    answers = [await me.post(PATH, each) for each in (body, plain(body))]
+
+    assert [answer.status for answer in answers] == [200, 200]
+    assert seen[0] == seen[1]
 
 
 async def test_the_run_goes_on_without_its_reader_and_is_joined_live(me, provide):

@@ -4,7 +4,9 @@ import asyncio
 import json
 
 import pytest
+from django.db import OperationalError
 
+from chat import socket_turns
 from chat.models import OpenTurn
 from nodetool_site.lib.db import db
 from storage.api_tokens import issue_token
@@ -225,6 +227,21 @@ async def test_what_is_no_turn_ends_like_one(chat, frame, error):
     assert pong["type"] == "pong"
 
 
+async def test_a_turn_that_the_database_breaks_ends_like_one(chat, monkeypatch, caplog):
+    async def break_down(*_):
+        raise OperationalError("no database")
+
+    monkeypatch.setattr(socket_turns, "start_turn", break_down)
+    async with chat:
+        chat.send(said("hi"))
+        frames = [await chat.receive(), await chat.receive()]
+
+    assert kinds(frames) == ["error", "done"]
+    assert frames[0]["error_type"] == "internal"
+    assert "database" not in frames[0]["message"]
+    assert "no database" in caplog.text
+
+
 async def test_a_system_message_is_kept_and_not_answered(me, chat):
     async with chat:
         chat.send(said("be kind", role="system"))
@@ -439,6 +456,33 @@ async def test_a_workflow_that_streams_is_told_in_chunks(chat):
     assert len(chunks) > 2
     assert [chunk["done"] for chunk in chunks].count(True) == 1
     assert text_of(frames) == frames[-1]["content"] == "one two three"
+
+
+async def test_what_is_no_text_is_told_at_the_end_and_files_go_with_the_message(
+    me, chat
+):
+    picture = {"type": "image", "uri": "asset://a.png", "asset_id": "a"}
+    graph = {
+        "nodes": [
+            graphs.node("n", "nodetool.constant.Integer", value=42),
+            graphs.node("p", "nodetool.constant.Image", value=picture),
+            graphs.output("number", "out-n"),
+            graphs.output("picture", "out-p"),
+        ],
+        "edges": [graphs.edge("n", "out-n"), graphs.edge("p", "out-p")],
+    }
+    async with chat:
+        chat.send(said("x", workflow_id="any", graph=graph))
+        frames = await until(chat, "message")
+
+    message = frames[-1]
+    assert kinds(frames)[-4:] == ["chunk", "job_update", "done", "message"]
+    assert text_of(frames) == message["content"] == "42"
+    [file] = message["output_files"]
+    assert file["asset_id"] == "a"
+    assert "/storage/" in file["uri"]
+    stored = (await me.get(f"/api/messages/{message['id']}")).json
+    assert "/storage/" in stored["output_files"][0]["uri"]
 
 
 async def test_a_workflow_that_fails_ends_the_turn(chat):

@@ -10,7 +10,7 @@ import pytest
 from django.core.management.base import CommandError
 
 from chat.cli.client_verb import own_token, server_url
-from chat.cli.terminal import PROMPT, Talk
+from chat.cli.terminal import Talk
 
 
 class Parrot:
@@ -123,7 +123,9 @@ def test_termination_ends_the_answer_and_the_program(parrot, capsys, typed):
         talk.until_end()
 
     assert parrot.heard == ["terminate"]
-    assert capsys.readouterr() == ("te\n", PROMPT)
+    shown = capsys.readouterr()
+    assert shown.out == "te\n"
+    assert "(stopped)" not in shown.err
 
 
 def test_termination_is_only_taken_for_as_long_as_one_talks(parrot):

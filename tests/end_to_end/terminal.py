@@ -58,6 +58,17 @@ class Terminal:
         """Wait until a text has been shown."""
         wait_until(lambda: text in self._read(), what=f"{text!r}", timeout_s=30)
 
+    def wait(self) -> int:
+        """Wait for the command's end; its exit code. ``seen`` is all it has shown."""
+
+        def has_ended() -> bool:
+            has_ended = self.process.poll() is not None
+            self._read()
+            return has_ended
+
+        wait_until(has_ended, what="the end", timeout_s=30)
+        return self.process.returncode
+
     def _read(self) -> str:
         with suppress(OSError):  # nothing to read, or nobody writes any more
             self.seen += os.read(self.main, 65_536).decode().replace("\r\n", "\n")

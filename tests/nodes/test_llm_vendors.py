@@ -1,5 +1,6 @@
 """What the nodes of single vendors ask for, and what they make of the answer."""
 
+from array import array
 from typing import Any
 
 import pytest
@@ -7,12 +8,17 @@ import pytest
 from tests.agents.scripted import Answers, said
 from tests.nodes.harness import OfflineModels, reference, run_node
 from workflows.engine.context import ReachedModel
+from workflows.engine.events import LogUpdate
+from workflows.providers.base import ProviderError, error_for_status
 from workflows.providers.messages import (
     ChatRequest,
     Chunk,
+    EmbeddingRequest,
+    Embeddings,
     ImagePart,
     Source,
     TextPart,
+    Usage,
 )
 
 
@@ -121,3 +127,106 @@ async def test_a_long_text_is_cut_and_its_vectors_are_averaged():
 
     mean = [(a + b) / 2 for a, b in zip(first, second, strict=True)]
     assert await vector("one two ") == mean
+
+
+class Retired:
+    """A vendor that has switched off some models; it keeps what it was asked for."""
+
+    def __init__(self, error: ProviderError, *gone: str) -> None:
+        self._error, self._gone = error, gone
+        self.asked: list[Any] = []
+
+    async def find(self, model: str, provider: str | None = None) -> ReachedModel:
+        return ReachedModel(self, provider or "", model)
+
+    async def image(self, value: Any) -> ImagePart:
+        return ImagePart(b"png", "image/png")
+
+    def _note(self, request: Any) -> None:
+        self.asked.append(request)
+        if request.model in self._gone:
+            raise self._error
+
+    async def stream(self, request: ChatRequest):
+        self._note(request)
+        yield Chunk(text="ok", finish_reason="stop")
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        self._note(request)
+        return Embeddings([array("d", [1.0])], Usage(prompt_tokens=1))
+
+
+NOT_FOUND = error_for_status(404, "no such model", code="model_not_found")
+INVALID = error_for_status(400, "Mistral: Invalid model: pixtral", code="1500")
+PICTURE = {"image": reference(b"png")}
+
+
+@pytest.mark.parametrize(
+    ("node_type", "data", "error", "models"),
+    [
+        (
+            "openai.text.WebSearch",
+            {"query": "a"},
+            NOT_FOUND,
+            ["gpt-4o-search-preview", "gpt-5-search-api"],
+        ),
+        (
+            "gemini.text.GroundedSearch",
+            {"query": "a"},
+            NOT_FOUND,
+            ["gemini-2.0-flash", "gemini-flash-latest"],
+        ),
+        (
+            "mistral.vision.OCR",
+            PICTURE,
+            INVALID,
+            ["pixtral-large-latest", "mistral-medium-latest"],
+        ),
+        (
+            "gemini.text.Embedding",
+            {"input": "a"},
+            NOT_FOUND,
+            ["text-embedding-004", "gemini-embedding-001"],
+        ),
+    ],
+)
+async def test_the_successor_of_a_model_that_is_gone_answers(
+    node_type, data, error, models
+):
+    vendor = Retired(error, models[0])
+
+    outcome = await run_node(node_type, data, models=vendor)
+
+    assert outcome.error is None
+    assert [request.model for request in vendor.asked] == models
+    (log,) = outcome.recorder.of(LogUpdate)
+    assert log.content.endswith(f"{models[1]} answers in its place")
+
+
+async def test_vectors_of_a_successor_have_the_length_of_the_old_ones():
+    vendor = Retired(NOT_FOUND, "text-embedding-004")
+
+    await run_node("gemini.text.Embedding", {"input": "a"}, models=vendor)
+
+    assert [request.dimensions for request in vendor.asked] == [None, 768]
+
+
+@pytest.mark.parametrize(
+    ("node_type", "data", "error"),
+    [
+        (
+            "openai.text.WebSearch",
+            {"query": "a"},
+            error_for_status(400, "too long", code="context_length_exceeded"),
+        ),
+        ("mistral.text.ChatComplete", {"prompt": "a"}, NOT_FOUND),
+    ],
+)
+async def test_any_other_failure_is_the_models_own(node_type, data, error):
+    models = {"openai.text.WebSearch": "gpt-4o-search-preview"}
+    vendor = Retired(error, models.get(node_type, "mistral-small-latest"))
+
+    outcome = await run_node(node_type, data, models=vendor)
+
+    assert str(outcome.error) == error.message
+    assert len(vendor.asked) == 1

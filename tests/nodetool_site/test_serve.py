@@ -13,7 +13,10 @@ from contextlib import closing
 import psutil
 import pytest
 
+from chat.providers import is_on
 from nodetool_site import reload
+from nodetool_site.management.commands.serve import Command
+from nodetool_site.serve_options import apply_mode
 from tests.end_to_end.processes import wait_until
 from tests.services.ports import free_port
 
@@ -374,6 +377,24 @@ def test_signal_ends_it_with_0_and_frees_the_port(nodetool, number):
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         again.bind(("127.0.0.1", int(server.port)))
+
+
+def test_words_of_a_choice_may_be_written_in_any_case():
+    parser = Command().create_parser("nodetool", "serve")
+
+    options = parser.parse_args(["--mode", " Private", "--auth-provider", "STATIC"])
+
+    assert (options.mode, options.auth_provider) == ("private", "static")
+
+
+def test_mock_means_the_offline_provider_in_every_mode(settings):
+    settings.FAKE_PROVIDER_CHOSEN = False
+    options = {"mode": "private", "production": False, "mock": True}
+
+    apply_mode(options)
+
+    assert is_on("fake")
+    assert settings.SERVER_MODE == "private"
 
 
 def test_reload_serves_and_ends_with_0(nodetool):

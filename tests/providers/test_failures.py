@@ -142,6 +142,28 @@ ROWS = [
         False,
     ),
     (
+        "groq",
+        413,
+        {
+            "error": {
+                "message": "Request too large for model `x` on tokens per minute",
+                "type": "tokens",
+                "code": "rate_limit_exceeded",
+            }
+        },
+        400,
+        "context_length_exceeded",
+        False,
+    ),
+    (
+        "together",
+        422,
+        {"error": {"message": "`inputs` tokens + `max_new_tokens` must be <= 8193"}},
+        400,
+        "context_length_exceeded",
+        False,
+    ),
+    (
         "llama_cpp",
         400,
         {"error": {"message": "the request exceeds the available context size"}},

@@ -321,8 +321,6 @@ async def test_gemini_is_sent_contents():
             "maxOutputTokens": 99,
             "stopSequences": ["END", "\n\n"],
             "seed": 7,
-            "frequencyPenalty": 0.1,
-            "presencePenalty": 0.2,
         },
         "tools": [
             {

@@ -8,7 +8,13 @@ from tests.providers.test_requests import SCHEMA, TALK, TOOLS, sent
 from tests.providers.vendor import events, lines, stream, vendor
 from workflows.agents.answers import Answer
 from workflows.providers.base import ProviderError
-from workflows.providers.messages import Message, ResponseFormat, Tool, ToolCall
+from workflows.providers.messages import (
+    Message,
+    NamedTool,
+    ResponseFormat,
+    Tool,
+    ToolCall,
+)
 
 SAMPLING = {
     "temperature": 0.5,
@@ -91,6 +97,28 @@ async def test_claude_is_asked_for_no_more_than_its_family_says(model, wanted, g
     body = (await sent("anthropic", asked(model=model, max_tokens=wanted))).body
 
     assert body["max_tokens"] == given
+
+
+@pytest.mark.parametrize(
+    ("model", "choice", "sent_choice", "told"),
+    [
+        ("claude-sonnet-4-5", "required", {"type": "any"}, None),
+        ("claude-opus-4-8", NamedTool("now"), {"type": "tool", "name": "now"}, None),
+        ("claude-opus-5-5", "required", {"type": "auto"}, "Call a tool now"),
+        ("claude-sonnet-5", NamedTool("now"), {"type": "auto"}, "Call the tool now"),
+        ("claude-sonnet-5", "none", {"type": "none"}, None),
+    ],
+)
+async def test_a_call_that_cannot_be_forced_is_asked_for(
+    model, choice, sent_choice, told
+):
+    request = asked(model=model, tools=TOOLS, tool_choice=choice)
+
+    body = (await sent("anthropic", request)).body
+
+    assert body["tool_choice"] == sent_choice
+    assert body.get("system", "").startswith(told or "")
+    assert ("system" in body) is (told is not None)
 
 
 LONG_ID = "functions.add:0" + "x" * 80
@@ -399,7 +427,11 @@ async def test_gemini_gets_a_stand_in_for_a_lost_signature(model, signed):
     body = (await sent("gemini", asked(*TALK, model=model, tools=TOOLS))).body
 
     calls = [p for p in body["contents"][1]["parts"] if "functionCall" in p]
+    results = body["contents"][2]["parts"][:2]
     assert ["thoughtSignature" in part for part in calls] == signed
+    ids = ["c1", "c2"] if any(signed) else [None, None]
+    assert [part["functionCall"].get("id") for part in calls] == ids
+    assert [part["functionResponse"].get("id") for part in results] == ids
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,18 @@ def test_a_session_reads_ones_own_files_until_its_token_is_revoked(
     assert client.get(f"/storage/{mine.key}").status_code == 401
 
 
+def test_a_session_of_the_static_token_ends_when_that_is_replaced(client, settings):
+    User.objects.create_superuser("admin", id="1")
+    mine = store_asset("1", b"1", name="a.txt", content_type="text/plain")
+    sign_in(client, token=STATIC)
+
+    settings.SERVER_AUTH_TOKEN = f"a-new-token-of-many-letters,{STATIC}"
+    assert client.get(f"/storage/{mine.key}").status_code == 200
+    settings.SERVER_AUTH_TOKEN = "a-new-token-of-many-letters"
+
+    assert client.get(f"/storage/{mine.key}").status_code == 401
+
+
 @pytest.mark.parametrize("provider", ["none", "local"])
 def test_where_nobody_is_asked_no_token_signs_in(client, settings, provider):
     User.objects.create_superuser("admin", id="1")

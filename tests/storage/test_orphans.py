@@ -4,6 +4,7 @@ import os
 from datetime import timedelta
 
 import pytest
+from django.db import connections
 from django.utils import timezone
 
 from storage import orphans, store_marks, upkeep
@@ -163,6 +164,20 @@ def test_the_first_file_of_a_database_leaves_its_mark(alice, settings):
 
     assert len(marks) == 1
     assert store_marks.foreign_marks(store()) == []
+
+
+def test_a_copy_of_a_database_is_another_one(alice, settings, monkeypatch):
+    put(alice, 1)
+    name = orphan()
+    age(settings)
+    store_marks._own.cache_clear()
+    moved = {**connections["default"].settings_dict, "HOST": "elsewhere.example.org"}
+    monkeypatch.setattr(connections["default"], "settings_dict", moved)
+
+    upkeep.repair()
+
+    store_marks._own.cache_clear()
+    assert name in files_in(settings)
 
 
 def test_a_store_is_gone_through_in_parts_again_and_again(alice, settings, monkeypatch):

@@ -24,6 +24,7 @@ from storage.services import (
     replace_content,
     store_asset,
 )
+from storage.workspaces import Workspace
 
 HEX = set("0123456789abcdef")
 
@@ -247,14 +248,19 @@ def test_assets_are_visible_to_their_owner_only(alice, bob, charlie):
     assert list(Asset.objects.visible_to(charlie)) == []
 
 
-def test_a_deleted_user_leaves_no_file(alice, bob):
+def test_a_deleted_user_leaves_no_file(alice, bob, settings, tmp_path):
     mine = store_asset(alice.pk, b"x", name="a", content_type="text/plain")
     other = store_asset(bob.pk, b"x", name="a", content_type="text/plain")
+
+    settings.WORKSPACE_FOLDER = tmp_path / "workspaces"
+    for owner in (alice, bob):
+        Workspace(owner.pk).write("a/b.txt", b"x")
 
     delete_user(alice)
 
     assert not file_of(mine).exists()
     assert file_of(other).exists()
+    assert [path.name for path in settings.WORKSPACE_FOLDER.iterdir()] == ["bob"]
 
 
 def test_drafts_that_a_killed_process_left_are_removed_after_a_day(alice):

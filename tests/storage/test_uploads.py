@@ -1,12 +1,16 @@
 """Uploads: what arrives is what is stored, and what is no upload is refused."""
 
+import asyncio
 import json
+import threading
 from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
 
 from nodetool_site.handler import Handler
+from nodetool_site.lib import threads
+from storage import quotas, services
 from storage.models import Asset
 from storage.services import open_asset
 from tests.nodetool_site.asgi_client import scope_of
@@ -283,6 +287,35 @@ async def test_a_file_over_the_quota_is_refused(mine, settings):
     assert len(files_in(settings)) == 1
 
 
+async def test_uploads_at_once_count_together(mine, settings):
+    settings.STORAGE_QUOTA_BYTES = 1500
+    is_taken, hang_up = asyncio.Event(), asyncio.Event()
+    pieces = [{"type": "http.request", "body": b"x" * 1000, "more_body": True}]
+
+    async def receive():
+        if pieces:
+            return pieces.pop()
+        is_taken.set()
+        await hang_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        pass
+
+    headers = {"authorization": f"Bearer {mine.token}"}
+    scope = scope_of("PUT", "/api/storage/temp/a.bin", headers)
+    slow = asyncio.create_task(Handler()(scope, receive, send))
+    await asyncio.wait_for(is_taken.wait(), 20)
+
+    beside = await upload(mine, b"x" * 501)
+    hang_up.set()
+    await slow
+    after = await upload(mine, b"x" * 501)
+
+    assert (beside.status, after.status) == (413, 200)
+    assert quotas._coming == {}
+
+
 async def test_f10_an_upload_to_a_full_disk_gets_507(mine, monkeypatch, settings):
     real = Path.open
 
@@ -321,6 +354,49 @@ async def test_f10_an_upload_that_is_cut_off_leaves_nothing(mine, settings, meth
 
     assert not await Asset.objects.aexists()
     assert files_in(settings) == []
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_f10_a_client_who_leaves_between_file_and_row_leaves_both_or_none(
+    mine, settings, monkeypatch, method
+):
+    body, headers = form_of(b"x" * 1000)
+    path = "/api/assets/" if method == "POST" else "/api/storage/temp/a.bin"
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+    is_kept, hang_up, go_on = threading.Event(), asyncio.Event(), threading.Event()
+    keep_file = services.keep_file
+
+    def keep_slowly(*args, **kwargs):
+        kept = keep_file(*args, **kwargs)
+        is_kept.set()
+        go_on.wait(20)
+        return kept
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        await hang_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        pass
+
+    monkeypatch.setattr(services, "keep_file", keep_slowly)
+    sent = {"authorization": f"Bearer {mine.token}"}
+    sent["content-type"] = headers["content_type"]
+    request = asyncio.create_task(
+        Handler()(scope_of(method, path, sent), receive, send)
+    )
+    assert await asyncio.to_thread(is_kept.wait, 20)
+    hang_up.set()
+    await request
+    assert len(files_in(settings)) == 1
+
+    go_on.set()
+
+    await asyncio.gather(*threads._running)
+    assert await Asset.objects.aexists()
+    assert len(files_in(settings)) == 1
 
 
 async def test_an_upload_needs_a_credential_before_its_body(alice, api):

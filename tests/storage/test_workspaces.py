@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -243,6 +244,37 @@ def test_a_file_is_written_whole_or_not_at_all(mine, root, monkeypatch):
 
     assert mine.read("a/b.txt") == b"mine"
     assert [each.name for each in (root / "alice" / "a").iterdir()] == ["b.txt"]
+
+
+def test_f10_what_is_added_is_added_whole_or_not_at_all(mine, monkeypatch):
+    write = os.write
+
+    def full_on_the_way(file: int, data: bytes) -> int:
+        if len(data) == 3:
+            raise OSError(errno.ENOSPC, "full")
+        return write(file, data[:-3])
+
+    monkeypatch.setattr(workspaces.os, "write", full_on_the_way)
+    with pytest.raises(StorageFull):
+        mine.write("a/b.txt", b" and more", append=True)
+    monkeypatch.undo()
+
+    assert mine.read("a/b.txt") == b"mine"
+
+
+def test_what_a_killed_process_left_takes_no_room(mine, root, monkeypatch):
+    """Nobody else can delete it: no path leads there."""
+    monkeypatch.setattr(workspace_room, "RECOUNT_S", 0)
+    stale, fresh = (root / "alice/a" / f".nodetool-{name}" for name in ("old", "new"))
+    for path in (stale, fresh):
+        path.write_bytes(b"x" * 80)
+    two_hours_ago = time.time() - 7200
+    os.utime(stale, (two_hours_ago, two_hours_ago))
+
+    mine.write("b.txt", b"")
+
+    assert not stale.exists()
+    assert fresh.exists()
 
 
 def test_the_quota_bounds_what_a_workspace_holds(mine, settings):

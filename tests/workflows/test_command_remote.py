@@ -1,6 +1,8 @@
 """``workflows --api-url``: the same verbs, answered by a running server."""
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -83,3 +85,48 @@ def test_silent_server_is_a_failure(capsys):
 
     assert ended.value.code == 1
     assert "No answer from http://127.0.0.1:9" in capsys.readouterr().err
+
+
+@pytest.fixture
+def moved():
+    """A server that sends everybody elsewhere, to itself, and notes who came."""
+    seen = []
+
+    class Moved(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append((self.path, self.headers["Authorization"]))
+            self.send_response(302)
+            self.send_header("Location", f"http://localhost:{port}/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Write nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Moved)
+    port = server.server_port
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{port}", seen
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_token_goes_nowhere_else(moved, capsys):
+    url, seen = moved
+
+    with pytest.raises(SystemExit) as ended:
+        Command().run_from_argv(
+            ["nodetool", "workflows", "get", "w", "--api-url", url, "--token", "mine"]
+        )
+
+    assert ended.value.code == 1
+    assert "redirects to http://localhost:" in capsys.readouterr().err
+    assert seen == [("/api/workflows/w", "Bearer mine")]
+
+
+def test_of_several_tokens_the_newest_is_sent(settings):
+    settings.SERVER_AUTH_TOKEN = " newest-of-them , older-one"
+
+    options = Command().create_parser("nodetool", "workflows").parse_args(["list"])
+
+    assert options.token == "newest-of-them"

@@ -169,6 +169,10 @@ class AgentLoop:
             "without an answer"
         )
 
+    def _runs_tools_of(self, answer: Answer) -> bool:
+        names = {call.name for call in answer.tool_calls}
+        return bool(names) and not names & self._asker_names
+
     def _passes_on(self, answer: Answer) -> bool:
         """Tell whether an answer is the last because it calls tools of the request."""
         names = self._asker_names
@@ -202,13 +206,21 @@ class AgentLoop:
         )
 
     def _conversation(self) -> tuple[Message, ...]:
+        whole = tuple(self._messages)
         if not self._must_fit:
-            return tuple(self._messages)
-        return fitted(
-            self._messages,
+            return whole
+        kept = fitted(
+            whole,
             context_tokens=self._context_tokens,
             answer_tokens=self._request.max_tokens,
         )
+        if kept == whole:
+            return whole
+        # What a vendor wants back is bound to the conversation as it was: Claude's
+        # thoughts are refused in another one.
+        kept = tuple(msgspec.structs.replace(each, memory=()) for each in kept)
+        self._messages = list(kept)
+        return kept
 
     def _makes_room(self, request: ChatRequest, error: ProviderError) -> bool:
         """Tell whether the next request is shorter, as this one was too long.
@@ -226,8 +238,12 @@ class AgentLoop:
     ) -> AsyncGenerator[Piece, None]:
         """Yield what the model says in one answer, and count it.
 
-        A text that follows one of an earlier round stands apart from it.
+        A text that follows one of an earlier round stands apart from it. Where the
+        answer has to be JSON, a text before the tools run is no part of it, so it is
+        held back until it is known that none run.
         """
+        is_held = bool(self._tools) and request.response_format is not None
+        held: list[Piece] = []
         chunks = ask(self._reached.provider, request, answer)
         gap, count = BETWEEN_ROUNDS if self._text else "", 0
         try:
@@ -239,11 +255,20 @@ class AgentLoop:
                     if chunk.reasoning:
                         yield Piece(chunk.reasoning, is_thinking=True)
                     if chunk.text:
-                        text, gap = gap + chunk.text, ""
-                        self._text.append(text)
-                        yield Piece(
-                            text, logprobs=chunk.logprobs, is_refusal=chunk.is_refusal
+                        piece = Piece(
+                            gap + chunk.text,
+                            logprobs=chunk.logprobs,
+                            is_refusal=chunk.is_refusal,
                         )
+                        gap = ""
+                        if is_held:
+                            held.append(piece)
+                            continue
+                        self._text.append(piece.text)
+                        yield piece
+            for piece in () if self._runs_tools_of(answer) else held:
+                self._text.append(piece.text)
+                yield piece
         finally:
             self._count(answer)
 

@@ -34,6 +34,7 @@ from workflows.providers.messages import (
 )
 
 ARGUMENTS_AT_ONCE = 8 * 1024
+_decode_request = msgspec.json.Decoder(ChatRequest).decode
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -76,7 +77,8 @@ class Details(msgspec.Struct, frozen=True, omit_defaults=True):
 class Completion(Node):
     """Asks a model for one answer or several, and tells each piece as a ``chunk``.
 
-    ``request`` is a ``ChatRequest`` as JSON, with the provider's own id of the model.
+    ``request`` is the JSON text of a ``ChatRequest``, with the provider's own id of
+    the model.
     Stop strings are applied here. An error of the provider is told before the node
     fails with it.
 
@@ -88,7 +90,7 @@ class Completion(Node):
     outputs = {"output": "none"}
     hidden = True
 
-    request: dict[str, Any] = {}
+    request: str = ""
     provider: str = ""
     choices: int = 1
     tools: list[str] = []
@@ -102,7 +104,7 @@ class Completion(Node):
         return {"output": None}
 
     async def _answer(self, context: NodeContext) -> None:
-        request = msgspec.convert(self.request, ChatRequest)
+        request = _decode_request(self.request)
         reached = await context.models.find(request.model, self.provider or None)
         tools = await self._served_tools(context)
         try:

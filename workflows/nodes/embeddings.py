@@ -11,6 +11,7 @@ from workflows.engine.node import Meta, Node
 from workflows.nodes import registry
 from workflows.nodes.llm import reach
 from workflows.nodes.structured import EmbeddingModel, choice, small_embedding_model
+from workflows.nodes.successors import ask_or_successor
 from workflows.providers.messages import EmbeddingRequest, Vector
 
 TextIn = Annotated[str, Meta(description="The text.")]
@@ -73,6 +74,7 @@ class OpenAIEmbedding(Node):
 
 
 GeminiModel = Literal["text-embedding-004", "gemini-embedding-001"]
+OLD_LENGTH = 768  # of the vectors of text-embedding-004
 
 
 @registry.register("gemini.text.Embedding")
@@ -89,8 +91,16 @@ class GeminiEmbedding(Node):
     ] = "text-embedding-004"
 
     async def process(self, context: NodeContext) -> dict[str, Any]:
-        reached = await context.models.find(self.model, "gemini")
-        return await vector_of(context, reached, [self.input] if self.input else [])
+        async def ask(name: str) -> dict[str, Any]:
+            reached = await context.models.find(name, "gemini")
+            return await vector_of(
+                context,
+                reached,
+                [self.input] if self.input else [],
+                dimensions=None if name == self.model else OLD_LENGTH,
+            )
+
+        return await ask_or_successor(context, self.model, ask)
 
 
 MistralModel = Literal["mistral-embed"]

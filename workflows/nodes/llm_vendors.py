@@ -12,6 +12,7 @@ from workflows.engine.values import ImageRef, is_blank
 from workflows.nodes import registry
 from workflows.nodes.llm import instructed, question, request_to
 from workflows.nodes.structured import choice, no_asset
+from workflows.nodes.successors import ask_or_successor
 from workflows.providers.messages import Message
 
 if TYPE_CHECKING:
@@ -38,10 +39,15 @@ async def _ask(
 
     Raises:
         ProviderError: it cannot be called; the text names the cure.
+        AgentError: it could not say anything.
     """
-    reached = await context.models.find(model, provider)
-    request = request_to(reached, messages, **options)
-    return await whole_answer(reached, request, context.run.usage)
+
+    async def ask(name: str) -> Answer:
+        reached = await context.models.find(name, provider)
+        request = request_to(reached, messages, **options)
+        return await whole_answer(reached, request, context.run.usage)
+
+    return await ask_or_successor(context, model, ask)
 
 
 def _given(image: dict[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,8 @@ MAX_TOKENS_ELSE = 32000
 # From Claude 4.7 on they refuse a temperature, whatever it is.
 _OLD = r"[23]|instant|(?:opus|sonnet|haiku)-4(?:-[0-6])?(?:@|-\d{8}|-latest|\Z)"
 UNSAMPLED_MODELS = re.compile(rf"claude-(?!{_OLD})")
+# These think before each answer, and then no tool can be forced on them.
+THINKING_MODELS = re.compile(r"claude-[a-z]+-(?:[5-9]|\d\d)")
 CALL_IDS = CallIds(re.compile(r"[a-zA-Z0-9_-]{1,64}"), 40)
 THOUGHTS = ("thinking", "redacted_thinking")
 # What of a block goes back; of a call only its id, the rest is in the message.
@@ -313,12 +315,26 @@ def _system(request: ChatRequest) -> str:
     ]
     if request.response_format is not None:
         texts.append(request.response_format.instruction)
+    if _is_only_told(request):
+        choice = request.tool_choice
+        name = f"the tool {choice.name}" if isinstance(choice, NamedTool) else "a tool"
+        texts.append(f"Call {name} now; do not answer without it.")
     return "\n\n".join(text for text in texts if text.strip())
+
+
+def _is_only_told(request: ChatRequest) -> bool:
+    """Tell whether a call is demanded of a model of which it can only be asked."""
+    choice = request.tool_choice
+    is_forced = choice == "required" or isinstance(choice, NamedTool)
+    is_thinking = THINKING_MODELS.match(request.model) is not None
+    return bool(request.tools) and is_forced and is_thinking
 
 
 def _choice(request: ChatRequest) -> dict[str, Any]:
     choice: dict[str, Any] = {}
-    if isinstance(request.tool_choice, NamedTool):
+    if _is_only_told(request):
+        choice = {"type": "auto"}
+    elif isinstance(request.tool_choice, NamedTool):
         choice = {"type": "tool", "name": request.tool_choice.name}
     elif request.tool_choice is not None:
         choice = {"type": CHOICES[request.tool_choice]}

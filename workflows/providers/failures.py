@@ -35,7 +35,8 @@ _USER = re.compile(r"(?<=://)[^\s/@]*@")
 _QUERY = re.compile(r"(://[^\s?#]*)[?#]\S*")
 _TOO_LONG = re.compile(
     r"context.?(?:length|window|limit|size)|too many tokens|token count .*exceed"
-    r"|prompt is too long|input is too long|maximum number of tokens",
+    r"|prompt is too long|input is too long|maximum number of tokens"
+    r"|request too large for model|tokens \+ .?max_new_tokens",
     re.IGNORECASE,
 )
 _KEY_REFUSED = re.compile(r"api.?key.*(?:invalid|expired|not valid|not found)", re.I)
@@ -210,7 +211,7 @@ def _key_message(to: Endpoint, status: int, words: _Words) -> str:
 
 
 def _code(to: Endpoint, status: int, words: _Words) -> str | None:
-    if status in (400, 413) and _TOO_LONG.search(words.message):
+    if status in (400, 413, 422) and _TOO_LONG.search(words.message):
         return "context_length_exceeded"
     if status == 404:
         return "model_not_found"

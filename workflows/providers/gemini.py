@@ -34,7 +34,7 @@ from workflows.providers.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from workflows.providers.http_client import Endpoint
     from workflows.providers.messages import (
@@ -334,14 +334,13 @@ def _system(request: ChatRequest) -> list[dict[str, Any]]:
 
 
 def _config(request: ChatRequest, *, has_format: bool) -> dict[str, Any]:
+    """Return what steers the answer. No model since Gemini 2.0 takes a penalty."""
     config: dict[str, Any] = {
         "temperature": request.temperature,
         "topP": request.top_p,
         "maxOutputTokens": request.max_tokens,
         "stopSequences": list(request.stop[:MAX_STOPS]) or None,
         "seed": request.seed,
-        "frequencyPenalty": request.frequency_penalty,
-        "presencePenalty": request.presence_penalty,
     }
     if request.response_format is not None and has_format:
         config["responseMimeType"] = "application/json"
@@ -367,21 +366,21 @@ def _turns(request: ChatRequest, to: Endpoint) -> list[dict[str, Any]]:
     """Return user and model in turn: all results of one answer's calls together."""
     names = {call.id: call.name for m in request.messages for call in m.tool_calls}
     is_signed = SIGNED_MODELS.match(_name_of(request.model)) is not None
-    own_ids = {
-        kept["call"]: kept["id"]
-        for message in request.messages
-        for kept in message.memory
-    }
+    # From Gemini 3.5 on a result has to name its call.
+    calls = [call for m in request.messages for call in m.tool_calls]
+    ids: dict[str, str | None] = {c.id: c.id for c in calls} if is_signed else {}
+    for kept in [kept for m in request.messages for kept in m.memory]:
+        ids[kept["call"]] = kept["id"] or ids.get(kept["call"])
     turns: list[dict[str, Any]] = []
     for message in request.messages:
         if message.role in ("system", "developer"):
             continue
         role = "model" if message.role == "assistant" else "user"
         if message.role == "tool":
-            parts = [_result(message, names, own_ids)]
+            parts = [_result(message, names, ids)]
         else:
             parts = [_part(part) for part in message.content if part != NOTHING]
-            parts += _calls(message, to, is_signed=is_signed)
+            parts += _calls(message, to, ids, is_signed=is_signed)
         if turns and turns[-1]["role"] == role:
             turns[-1]["parts"] += parts
         elif parts:
@@ -397,18 +396,17 @@ def _part(part: Part) -> dict[str, Any]:
 
 
 def _calls(
-    message: Message, to: Endpoint, *, is_signed: bool
+    message: Message, to: Endpoint, ids: Mapping[str, str | None], *, is_signed: bool
 ) -> Iterator[dict[str, Any]]:
     """Yield the calls of a message as they came, or as if they had."""
-    kept = {entry["call"]: entry for entry in message.memory}
+    signatures = {entry["call"]: entry["signature"] for entry in message.memory}
     for number, call in enumerate(message.tool_calls):
-        own = kept.get(call.id, {})
-        signature = own.get("signature")
+        signature = signatures.get(call.id)
         if not signature and is_signed and number == 0:
             signature = NO_SIGNATURE
         yield _without_empty(
             functionCall=_without_empty(
-                id=own.get("id"), name=call.name, args=arguments_of(call, to)
+                id=ids.get(call.id), name=call.name, args=arguments_of(call, to)
             ),
             thoughtSignature=signature,
         )
@@ -420,7 +418,7 @@ def _without_empty(**members: Any) -> dict[str, Any]:
 
 
 def _result(
-    message: Message, names: dict[str, str], own_ids: dict[str, str | None]
+    message: Message, names: Mapping[str, str], ids: Mapping[str, str | None]
 ) -> dict[str, Any]:
     call_id = message.tool_call_id or ""
     try:
@@ -429,7 +427,7 @@ def _result(
         value = message.text
     response = value if isinstance(value, dict) else {"result": value}
     name = names.get(call_id) or message.name or ""
-    answer = _without_empty(id=own_ids.get(call_id), name=name, response=response)
+    answer = _without_empty(id=ids.get(call_id), name=name, response=response)
     return {"functionResponse": answer}
 
 

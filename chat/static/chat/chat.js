@@ -8,7 +8,7 @@ import { $, make, oncePerFrame, show } from "../nodetool_site/dom.js";
 import { ask, get, newId, Unreachable } from "../nodetool_site/server.js";
 import { addView, attempt, connect, go } from "../nodetool_site/shell.js";
 import { chosen, loadChoices } from "./choices.js";
-import { Answer, blocksOf, Question } from "./messages.js";
+import { Answer, blocksOf, filesOf, Question } from "./messages.js";
 
 const THREADS = 30; // conversations of one page
 const MESSAGES = 100; // messages of one page
@@ -129,9 +129,15 @@ function close() {
 async function recall(mine) {
   const path = encodeURIComponent(mine.id);
   const query = new URLSearchParams({ thread_id: mine.id, limit: MESSAGES, reverse: true });
-  // In this order: what ends in between is read with the messages.
-  const thread = await get(`/api/threads/${path}`);
-  const page = await get(`/api/messages/?${query}`);
+  let thread, page;
+  try {
+    // In this order: what ends in between is read with the messages.
+    thread = await get(`/api/threads/${path}`);
+    page = await get(`/api/messages/?${query}`);
+  } catch (error) {
+    if (error.status === 404) forget(mine);
+    throw error;
+  }
   if (mine !== conversation) return;
   mine.isStored = true;
   threads.set(thread.id, thread);
@@ -139,6 +145,18 @@ async function recall(mine) {
   for (const message of page.messages.reverse()) mine.messages.set(message.id, message);
   settle(mine, thread.job_id);
   drawThreads();
+}
+
+/** Somebody has deleted it. What was said stays to be seen; nothing more is to come. */
+function forget(mine) {
+  threads.delete(mine.id);
+  rows.delete(mine.id);
+  drawThreads();
+  mine.isStored = false;
+  mine.turn = null;
+  if (mine !== conversation) return;
+  connection.rest();
+  redraw(mine.blocks);
 }
 
 function settle(mine, jobId) {
@@ -155,7 +173,8 @@ function settle(mine, jobId) {
   else connection.want();
 }
 
-const isForWorkflow = (message) => Boolean(message.workflow_id) || message.workflow_target === "workflow";
+const isForWorkflow = (message) =>
+  Boolean(message.workflow_id) || message.workflow_target === "workflow" || Boolean(message.model?.startsWith("workflow:"));
 
 /** The blocks to show. What is stored of an answer already comes again with its events. */
 function blocksNow({ messages, turn }) {
@@ -285,6 +304,7 @@ async function readTitle(mine) {
 
 /** A frame of the chat: the turn was begun on this connection. */
 function receiveFrame(mine, turn, frame) {
+  if (frame.type === "output_update" && frame.job_id === turn.jobId) turn.answer.addFiles(filesOf(frame.value));
   if (frame.thread_id !== mine.id) return;
   turn.answer.take(frame);
   const isAnswer = frame.type === "message" && frame.role === "assistant" && !frame.tool_calls?.length;

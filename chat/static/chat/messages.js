@@ -26,6 +26,7 @@ export class Answer {
   #waiting = []; // elements to append
   #growing = new Set();
   #calls = new Map();
+  #files = 0;
   #piecesOf = new WorkflowPieces();
 
   /** `asked`: the message that is answered, if it is known. */
@@ -49,7 +50,10 @@ export class Answer {
 
   /** Take the next event of the turn that makes this answer. */
   take(event) {
-    if (event.type === "output_update") return this.#piecesOf.next(event).forEach((piece) => this.add(piece));
+    if (event.type === "output_update" || event.type === "job_update") {
+      this.addFiles(filesOf(event.value));
+      return this.#piecesOf.next(event).forEach((piece) => this.add(piece));
+    }
     if (!event.thread_id) return; // what the nodes of a workflow do on the way
     switch (event.type) {
       case "chunk":
@@ -74,6 +78,7 @@ export class Answer {
     for (const call of message.tool_calls ?? []) this.addCall(call);
     if (typeof message.content === "string") this.add(message.content);
     else for (const part of partsOf(message.content)) this.#addPart(part);
+    this.addFiles(message.output_files ?? []);
     this.#close();
     this.problem ||= message.error ?? "";
     if (!this.asked.model && !this.asked.workflow_id) this.asked = message;
@@ -89,6 +94,14 @@ export class Answer {
     }
     if (!isThinking) this.#text += text;
     this.#open.add(text);
+  }
+
+  /** Show files that a workflow has made. */
+  addFiles(files) {
+    if (!files.length) return;
+    this.#close();
+    this.#files += files.length;
+    this.#waiting.push(...files.map(valueElement));
   }
 
   addCall({ id, name, args, result }) {
@@ -115,7 +128,7 @@ export class Answer {
     for (const text of this.#growing) text.draw();
     this.trouble.textContent = this.problem;
     if (this.problem) this.element.append(this.trouble);
-    const isEmpty = !this.said && !this.problem;
+    const isEmpty = !this.said && !this.#files && !this.problem;
     this.note.textContent = this.isLive ? "…" : "No answer.";
     if (isEmpty) this.element.append(this.note);
     else this.note.remove();
@@ -151,17 +164,38 @@ export class Answer {
 class WorkflowPieces {
   #open = "";
   #hasSpoken = false;
+  #values = new Map(); // what is neither text nor file, by output: the last counts
 
-  next({ value, output_name: output, output_type: type, disposition }) {
-    const isChunk = value?.type === "chunk" && (value.content_type ?? "text") === "text" && !value.thinking;
-    const text = isChunk ? value.content : value;
+  next({ type, status, value, output_name: output, output_type: kind, disposition }) {
+    if (type === "job_update") return status === "completed" ? this.#rest() : [];
+    if (value?.type === "chunk" || typeof value === "string") {
+      const isText = typeof value === "string" || ((value.content_type ?? "text") === "text" && !value.thinking);
+      return this.#say(isText ? (value.content ?? value) : "", kind === "chunk" || disposition === "append" ? output : "");
+    }
+    if (value !== null && !filesOf(value).length) this.#values.set(output, value);
+    return [];
+  }
+
+  #rest() {
+    const values = [...this.#values.values()];
+    this.#values.clear();
+    return values.flatMap((value) => this.#say(JSON.stringify(value), ""));
+  }
+
+  #say(text, stream) {
     if (typeof text !== "string" || !text) return [];
-    const name = type === "chunk" || disposition === "append" ? output : "";
-    const isApart = this.#hasSpoken && !(name && name === this.#open);
-    this.#open = name;
+    const isApart = this.#hasSpoken && !(stream && stream === this.#open);
+    this.#open = stream;
     this.#hasSpoken = true;
     return isApart ? [BETWEEN, text] : [text];
   }
+}
+
+/** The files that a value is. */
+export function filesOf(value) {
+  const values = Array.isArray(value) ? value : [value];
+  const isFile = (one) => typeof one?.type === "string" && typeof one.uri === "string" && one.uri !== "";
+  return values.every(isFile) ? values : [];
 }
 
 /** The blocks of stored messages, oldest first: each question with the answer to it. */

@@ -51,6 +51,8 @@ class Command(ServerCommand):
         words = ["worker", "--mode", settings.SERVER_MODE]
         if settings.IS_PRODUCTION:
             words.append("--production")
+        if options["mock"]:
+            words.append("--mock")
         return subprocess.Popen(  # noqa: S603 - this very program
             [sys.executable, "-m", "nodetool_site.cli", *words]
         )
