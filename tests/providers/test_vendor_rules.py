@@ -241,6 +241,26 @@ async def test_deepseek_gets_an_empty_thought_with_an_answer_of_an_earlier_time(
     assert "reasoning_content" not in others["messages"][3]
 
 
+@pytest.mark.parametrize(
+    ("choice", "thinks"),
+    [
+        (None, True),
+        ("auto", True),
+        ("none", True),
+        ("required", False),
+        (NamedTool("now"), False),
+    ],
+)
+async def test_deepseek_does_not_think_where_a_call_is_demanded(choice, thinks):
+    request = asked(tools=TOOLS, tool_choice=choice)
+
+    body = (await sent("deepseek", request)).body
+    other = (await sent("openai", request)).body
+
+    assert body.get("thinking") == (None if thinks else {"type": "disabled"})
+    assert "thinking" not in other
+
+
 async def test_openrouter_gets_back_whole_what_came_in_pieces():
     def piece(**details):
         return {"choices": [{"delta": {"reasoning_details": [details]}}]}

@@ -93,6 +93,7 @@ _THINKS = re.compile(r"o\d|codex|gpt-(?:5(?!-chat)|[6-9])")
 _THINKS_IF_ASKED = re.compile(r"gpt-5\.[124](?:-mini|-nano)?(?:-\d{4}-\d\d-\d\d)?")
 FORMATS = frozenset({"json_object", "json_schema"})
 ANY_OBJECT = ResponseFormat("json_schema", schema={"type": "object"})
+FREE_CHOICES = (None, "auto", "none")
 BETWEEN = Message("assistant", (TextPart("OK."),))
 
 
@@ -140,6 +141,9 @@ class Dialect(NamedTuple):
     call_ids: CallIds = CallIds(re.compile(r".{1,64}"), 40)
     wants_back: Literal["reasoning_content", "reasoning_details", ""] = ""
     bridges_results: bool = False  # takes no user right behind the result of a tool
+    forces_unthinking: bool = (
+        False  # a call can be demanded if the model must not think
+    )
 
 
 LOCAL = Dialect(adds_version=True)
@@ -188,7 +192,9 @@ DIALECTS = {
         formats=frozenset(),  # none of them in a stream
     ),
     "deepseek": Dialect(
-        formats=frozenset({"json_object"}), wants_back="reasoning_content"
+        formats=frozenset({"json_object"}),
+        wants_back="reasoning_content",
+        forces_unthinking=True,
     ),
     "zhipu": Dialect(formats=frozenset({"json_object"}), batch=BatchSize(inputs=64)),
     "minimax": Dialect(formats=frozenset()),
@@ -318,6 +324,8 @@ def request_body(request: ChatRequest, dialect: Dialect) -> dict[str, Any]:
     }
     if request.tools:
         body["tool_choice"] = _choice(request.tool_choice, dialect)
+        if dialect.forces_unthinking and request.tool_choice not in FREE_CHOICES:
+            body["thinking"] = {"type": "disabled"}
     else:
         body["parallel_tool_calls"] = None  # refused without tools
     if wanted is not None:
