@@ -1,9 +1,9 @@
 """Who wants to know that a job has ended, by its type.
 
 An application above this one registers what it derives from a job's log. It is told by
-the process that ended the job, after the commit. One that is lost tells nobody, nor does
-the heartbeat's thread that ends its jobs: whoever reads what is derived has to look for
-itself.
+the process that ended the job, after the commit. One that is lost tells nobody, nor
+does the heartbeat's thread that ends its jobs: whoever reads what is derived has to
+look for itself.
 """
 
 from __future__ import annotations
