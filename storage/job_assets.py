@@ -190,9 +190,9 @@ def find_own(owner_id: str, **wanted: str) -> Asset:
     """Return the asset of that key, or id, which ``owner_id`` must own.
 
     Raises:
-        AssetNotFound: there is none, or it is somebody else's.
+        AssetNotFound: there is none, its time is over, or it is somebody else's.
     """
-    asset = Asset.objects.filter(owner_id=owner_id, **wanted).first()
+    asset = Asset.objects.live().filter(owner_id=owner_id, **wanted).first()
     if asset is None:
         raise AssetNotFound(f"Asset '{next(iter(wanted.values()))}' not found")
     return asset

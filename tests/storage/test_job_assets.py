@@ -1,9 +1,11 @@
 """The engine's asset port."""
 
 import base64
+from datetime import timedelta
 from functools import partial
 
 import pytest
+from django.utils import timezone
 
 from nodetool_site.lib.db import db
 from storage import job_assets
@@ -166,6 +168,13 @@ async def test_a_stored_file_is_read_by_any_of_its_names(assets, uri):
     text = uri.format(uri=value["uri"], key=key)
 
     assert await assets.read({"type": "text", "uri": text}) == b"abc"
+
+
+async def test_temporary_data_whose_time_is_over_is_not_read(assets, alice, asset_of):
+    over = await asset_of(alice, expires_at=timezone.now() - timedelta(seconds=1))
+
+    with pytest.raises(AssetNotFound):
+        await assets.read({"uri": f"asset://{over.key}"})
 
 
 async def test_z_03_a_strangers_file_does_not_exist(assets, charlie):
