@@ -47,6 +47,7 @@ SAMPLE_KEYS = frozenset(
         "yoursecretkeyhere",
     }
 )
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 MIN_CHARACTERS = 5  # different ones, as Django's own check counts
 MIN_SECRET_BYTES = 32  # of HS256
 
@@ -88,6 +89,13 @@ def process_problems() -> Iterable[Problem]:
             "S3_ENDPOINT_URL or S3_ACCESS_KEY_ID is set, but the package that speaks "
             "S3 is not installed",
             "pip install 'nodetool[s3]', or unset them",
+        )
+    layer: str = settings.CHANNEL_LAYER_URL
+    if layer and not layer.startswith(REDIS_SCHEMES):
+        yield (
+            "nodetool.E022",
+            "REDIS_URL (or CHANNEL_LAYER_URL) is no address of a Redis",
+            f"it begins with {', '.join(REDIS_SCHEMES)}",
         )
     if settings.IS_SCALE_OUT and not settings.CHANNEL_LAYER_URL:
         yield (

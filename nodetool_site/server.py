@@ -45,8 +45,8 @@ SWITCH_INTERVAL_S = 0.0005
 BACKLOG = 1_024
 
 
-class AddressInUse(Exception):
-    """Another process listens there."""
+class CannotListen(Exception):
+    """Another process listens there, or it is no address of this machine."""
 
 
 class Server(daphne.server.Server):  # type: ignore[misc] # Daphne is untyped
@@ -83,7 +83,7 @@ class Server(daphne.server.Server):  # type: ignore[misc] # Daphne is untyped
         """Serve until a signal, then drain.
 
         Raises:
-            AddressInUse: the port is taken.
+            CannotListen: the port is taken, or the address is not this machine's.
         """
         globalLogBeginner.beginLoggingTo(
             [lambda _: None], redirectStandardIO=False, discardBuffer=True
@@ -99,7 +99,13 @@ class Server(daphne.server.Server):  # type: ignore[misc] # Daphne is untyped
 
     async def _start(self) -> None:
         await lifecycle.start()
-        for address in addresses_of(self.host):
+        try:
+            addresses = addresses_of(self.host)
+        except OSError as error:  # a name that nobody knows
+            raise CannotListen(
+                f"Cannot listen on {self.host}: {error.strerror}"
+            ) from error
+        for address in addresses:
             self.ports.append(self._listen(address))
         # What was made during the start stays: the collector need not look at it,
         # and a full collection takes a tenth of the time.
@@ -121,8 +127,11 @@ class Server(daphne.server.Server):  # type: ignore[misc] # Daphne is untyped
             listening.startListening()
         except CannotListenError as error:
             if error.socketError.errno == errno.EADDRINUSE:
-                raise AddressInUse(f"Port {port} is already in use") from error
-            raise
+                raise CannotListen(f"Port {port} is already in use") from error
+            reason = error.socketError.strerror
+            raise CannotListen(
+                f"Cannot listen on {address}, port {port}: {reason}"
+            ) from error
         return listening
 
     def stop(self) -> None:

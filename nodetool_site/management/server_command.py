@@ -93,7 +93,7 @@ class ServerCommand(BaseCommand):
         # The reactor and the application: imported once nothing can be wrong.
         from nodetool_site.asgi import application
         from nodetool_site.lib.db import close_database_threads
-        from nodetool_site.server import AddressInUse, Server
+        from nodetool_site.server import CannotListen, Server
 
         server = Server(
             application,
@@ -104,7 +104,7 @@ class ServerCommand(BaseCommand):
         )
         try:
             server.run()
-        except (AddressInUse, OSError) as error:
+        except (CannotListen, OSError) as error:
             raise CommandError(str(error)) from error
         finally:
             close_database_threads()

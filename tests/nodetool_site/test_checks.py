@@ -152,6 +152,7 @@ def test_production_settings_are_sane():
     [
         ("IS_SQLITE", True, "nodetool.E001"),
         ("CHANNEL_LAYER_URL", "", "nodetool.E002"),
+        ("CHANNEL_LAYER_URL", "127.0.0.1:6379", "nodetool.E022"),
         ("IS_SCALE_OUT", False, "nodetool.E003"),
     ],
 )

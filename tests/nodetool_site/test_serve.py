@@ -221,6 +221,15 @@ def test_taken_port_is_named(nodetool):
     assert done.stderr.splitlines()[-1] == f"❌ Port {port} is already in use"
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+def test_address_of_another_machine_is_named(nodetool, host):
+    done = nodetool.run("serve", "--host", host)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"❌ Cannot listen on {host}")
+    assert "Traceback" not in done.stderr
+
+
 def test_first_start_makes_everything_and_the_second_says_little(nodetool):
     first = nodetool.serve()
     assert first.get("/health")[0] == 200
