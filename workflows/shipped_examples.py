@@ -24,6 +24,7 @@ NAMES = (
     "failing-node",
     "add-tool",
     "agent-with-tool",
+    "control-agent",
 )
 # Part of the wire form, and so of the etag: the same on every installation.
 RELEASED_AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -410,12 +410,15 @@ async def run_node(
 
 
 async def run_graph(
-    graph: dict[str, Any], *, params: dict[str, Any], blocking: Any = None
+    graph: dict[str, Any],
+    *,
+    params: dict[str, Any],
+    blocking: Any = None,
+    **ports: Any,
 ) -> Outcome:
-    """Run a graph to its end."""
-    return await _run(
-        graph, params, run_context(Recorder(), blocking or PickledCalls())
-    )
+    """Run a graph to its end, with ports of the test's own."""
+    context = run_context(Recorder(), blocking or PickledCalls(), **ports)
+    return await _run(graph, params, context)
 
 
 async def _run(

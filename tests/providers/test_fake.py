@@ -96,6 +96,14 @@ async def test_a_script_calls_tools_and_then_speaks():
     assert text_of(third) == "6"
 
 
+async def test_a_script_may_be_in_the_instructions():
+    instructions = said("system", json.dumps({"text": "as instructed"}))
+
+    chunks = await answer("scripted", instructions, said("user", "Hi"))
+
+    assert text_of(chunks) == "as instructed"
+
+
 async def test_a_script_fails_where_it_says():
     error = {"status": 429, "message": "slow down", "retry_after_s": 7, "after": 2}
     script = said("user", json.dumps({"text": "x" * 40, "error": error}))

@@ -14,7 +14,7 @@ from workflows.engine.control_events import RunEvent
 from workflows.engine.controlled import Order
 from workflows.engine.errors import TargetFailed, UnknownTarget
 from workflows.engine.exchange import Exchange
-from workflows.engine.streams import Lineage, Link
+from workflows.engine.streams import Lineage
 
 
 class Commands:
@@ -39,8 +39,12 @@ class Commands:
     def target_ids(self) -> Sequence[str]:
         return tuple(self._actor.commands)
 
-    async def targets(self) -> list[ControlTarget]:
-        return [await self._seen(link) for link in self._actor.commands.values()]
+    async def targets(self, *, settled: bool = True) -> list[ControlTarget]:
+        links = list(self._actor.commands.values())
+        if settled:
+            for link in links:
+                await self._settle(link.target)
+        return [self._seen(link.target) for link in links]
 
     async def run(
         self, target_id: str, properties: Mapping[str, Any] | None = None
@@ -61,25 +65,27 @@ class Commands:
         self._exchange.deliver(link, order, self._lineage())
         return await self._exchange.wait_for_target(actor, Awaited(target), answer)
 
-    async def _seen(self, link: Link) -> ControlTarget:
-        """Return a target as it is once its inputs are there, as for a run."""
-        target = link.target
-        control = target.control
-        assert control is not None
-        if not target.ended:
-            lacking = partial(control.lacking, self._lineage(), self._actor.index)
-            arrival = asyncio.get_running_loop().create_future()
-            control.watch(arrival, lacking)
-            # Where they only come afterwards, what is there is all that can be seen.
-            with contextlib.suppress(TargetFailed):
-                await self._exchange.wait_for_target(
-                    self._actor, Awaited(target, lacking), arrival
-                )
+    async def _settle(self, target: Actor) -> None:
+        """Wait for what the inputs of a target would be in a run."""
+        assert target.control is not None
+        if target.ended:
+            return
+        lacking = partial(target.control.lacking, self._lineage(), self._actor.index)
+        arrival = asyncio.get_running_loop().create_future()
+        target.control.watch(arrival, lacking)
+        # Where they only come later, what is there is all that can be seen.
+        with contextlib.suppress(TargetFailed):
+            await self._exchange.wait_for_target(
+                self._actor, Awaited(target, lacking), arrival
+            )
+
+    def _seen(self, target: Actor) -> ControlTarget:
+        assert target.control is not None
         plan, mask = target.plan, self._context.run.mask
         values = {
             **target.node.properties,
             **target.node.dynamic,
-            **control.values(),
+            **target.control.values(),
         }
         return ControlTarget(
             id=target.id,

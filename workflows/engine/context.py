@@ -339,10 +339,10 @@ class Control(Protocol):
     @property
     def target_ids(self) -> Sequence[str]: ...
 
-    async def targets(self) -> list[ControlTarget]:
+    async def targets(self, *, settled: bool = True) -> list[ControlTarget]:
         """Return what there is to know of each.
 
-        Waits until their inputs have arrived, except those that come only afterwards.
+        ``settled``: once their inputs have arrived, except those that only come later.
         """
 
     async def run(
@@ -363,7 +363,7 @@ class NothingToControl:
 
     target_ids: Sequence[str] = ()
 
-    async def targets(self) -> list[ControlTarget]:
+    async def targets(self, *, settled: bool = True) -> list[ControlTarget]:
         return []
 
     async def run(

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
+from workflows.agents.control import (
+    chosen_properties,
+    control_context,
+    event_schema,
+    target_tools,
+)
 from workflows.agents.loop import AgentLoop
 from workflows.agents.media import read_stored
 from workflows.agents.structured import ask_structured
 from workflows.agents.tool_names import tools_named
 from workflows.agents.type_schemas import check_fields, fields_schema
 from workflows.engine.context import NodeContext
+from workflows.engine.control_events import RunEvent, TargetedEvent
 from workflows.engine.errors import ValueMisfit
+from workflows.engine.events import encode_value
 from workflows.engine.node import Meta, Node
 from workflows.engine.values import AudioRef, ImageRef, MessageValue
 from workflows.nodes import registry
@@ -21,11 +29,12 @@ from workflows.nodes.llm import (
     question,
     reach,
     request_to,
+    said,
     streamed,
     tagged,
     wanted_fields,
 )
-from workflows.nodes.llm_prompts import CLASSIFIER, EXTRACTOR, SUMMARIZER
+from workflows.nodes.llm_prompts import CLASSIFIER, CONTROLLER, EXTRACTOR, SUMMARIZER
 from workflows.nodes.llm_threads import StoredThread, stored_thread
 from workflows.nodes.structured import LanguageModel, ToolName, no_asset, no_model
 from workflows.providers.messages import Message
@@ -44,9 +53,10 @@ class Agent(Node):
     """Answers a prompt; with tools it calls them until it knows the answer.
 
     A tool is a workflow with run mode ``tool``, by its tool name, or a node that may be
-    one, by its type. The answer comes in pieces on ``chunk`` and whole on ``text``;
-    what the model thinks before comes on ``thinking``. ``history`` and the messages of
-    ``thread_id`` come before the prompt; prompt and answer are added to that thread.
+    one, by its type, or a node that this one controls, by its title. The answer comes
+    in pieces on ``chunk`` and whole on ``text``; what the model thinks before comes on
+    ``thinking``. ``history`` and the messages of ``thread_id`` come before the prompt;
+    prompt and answer are added to that thread.
     """
 
     outputs = {
@@ -57,6 +67,7 @@ class Agent(Node):
     }
     streaming_output = True
     dynamic_outputs = True
+    controls = True
 
     model: Model = no_model("language_model")
     system: Instructions = "You are a friendly assistant"
@@ -80,6 +91,7 @@ class Agent(Node):
         reached = await reach(context, self.model)
         await self._warn_of_outputs(context)
         tools = await tools_named([str(t.get("name")) for t in self.tools], context)
+        tools += await target_tools(context, [tool.name for tool in tools])
         thread = await stored_thread(context, self.thread_id)
         messages = await self._messages(context, thread)
         request = request_to(reached, messages, max_tokens=self.max_tokens)
@@ -207,3 +219,51 @@ class Extractor(Node):
             lambda value: check_fields(fields, value),
             usage=context.run.usage,
         )
+
+
+@registry.register("nodetool.agents.ControlAgent")
+class ControlAgent(Node):
+    """Lets a model choose properties for the nodes that it controls, and runs them.
+
+    The model is told of each node what its properties are and hold, once the inputs
+    have arrived. Of several nodes those run that it gives properties to.
+    """
+
+    outputs = {"__control_output__": "dict[str, any]"}
+
+    model: Model = no_model("language_model")
+    system: Instructions = CONTROLLER
+    max_tokens: Annotated[
+        int, Meta(description="The longest answer, in tokens.", min=1, max=100000)
+    ] = 2048
+
+    async def process(self, context: NodeContext) -> dict[str, Any]:
+        reached = await reach(context, self.model)
+        targets = await context.control.targets()
+        if not targets:
+            raise ValueError(
+                "There is nothing to control: draw a control edge to a node"
+            )
+        seen = encode_value(control_context(targets)).decode()
+        schemas = {target.id: event_schema(target) for target in targets}
+        is_single = len(targets) == 1
+        several = {
+            "type": "object",
+            "properties": schemas,
+            "additionalProperties": False,
+        }
+        messages = instructed(self.system, said("user", f"_control_context:\n{seen}\n"))
+        chosen = await ask_structured(
+            reached,
+            request_to(reached, messages, max_tokens=self.max_tokens),
+            schemas[targets[0].id] if is_single else several,
+            lambda answer: chosen_properties(targets, answer),
+            usage=context.run.usage,
+        )
+        return {
+            "__control_output__": chosen[targets[0].id] if is_single else chosen,
+            "__control__": [
+                TargetedEvent(target_id, RunEvent(properties))
+                for target_id, properties in chosen.items()
+            ],
+        }

@@ -119,3 +119,47 @@ Generation rules
 Validation
 - Ensure the final JSON validates against <JSON_SCHEMA> exactly.
 """  # noqa: E501
+
+CONTROLLER = """\
+You are a control flow agent that analyzes context and determines parameters for downstream nodes.
+
+Your task is to:
+1. Analyze the provided context (text, data, or previous results)
+2. Review the controlled nodes and their available properties (provided in _control_context)
+3. Reason about what parameter values should be set for each controlled node
+4. Output a JSON object with property names as keys and their values
+
+The _control_context will tell you:
+- Which nodes you control (by node_id)
+- Each node's type and available properties
+- Current property values, types, descriptions, and defaults
+
+Example _control_context:
+{
+  "target_node_id": {
+    "node_id": "target_node_id",
+    "node_type": "nodetool.processing.SomeNode",
+    "properties": {
+      "threshold": {
+        "value": 0.5,
+        "type": "float",
+        "description": "Processing threshold",
+        "default": 0.5
+      }
+    }
+  }
+}
+
+Example output format:
+{
+  "threshold": 0.95,
+  "mode": "turbo"
+}
+
+Guidelines:
+- Output ONLY properties that exist in the controlled nodes' schemas
+- Use appropriate data types matching the property types (strings, numbers, booleans)
+- Be concise and precise in your parameter choices
+- Control parameters override normal data edge inputs
+- If multiple controlled nodes exist, return parameters for the relevant node(s)
+"""  # noqa: E501

@@ -4,7 +4,8 @@ For examples, tests and work offline. Model ids:
 
 - ``fake`` and ``fake-...`` say one sentence
 - ``echo`` says the last message of the user
-- ``scripted`` does what the last message of the user that is a script says
+- ``scripted`` does what the last message of the user that is a script says, else what
+  the instructions say, if they are one
 - ``embedding`` turns texts into unit vectors: each word of a text counts in one of
   their dimensions, so the more words two texts share, the closer they are. It takes
   ``scripted`` too, which first waits or fails as its first text says
@@ -234,7 +235,8 @@ def _last_said(messages: tuple[Message, ...], role: str | None = None) -> str:
 def _scripted(messages: tuple[Message, ...]) -> Step:
     for index in range(len(messages) - 1, -1, -1):
         message = messages[index]
-        steps = _script(message.text) if message.role == "user" else None
+        is_asked = message.role in ("user", "system")
+        steps = _script(message.text) if is_asked else None
         if steps is not None:
             answers = sum(m.role == "assistant" for m in messages[index + 1 :])
             if answers < len(steps):

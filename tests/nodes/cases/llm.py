@@ -90,6 +90,12 @@ AGENT_CASES = [
         },
     ),
     fails(f"{AGENTS}.Summarizer", NOTHING, model=model({"text": "?"})),
+    fails(  # what it does where there is something: tests/nodes/test_control_agent.py
+        f"{AGENTS}.ControlAgent",
+        "There is nothing to control: draw a control edge to a node",
+        model=answers({}),
+    ),
+    fails(f"{AGENTS}.ControlAgent", NO_MODEL, max_tokens=7),
 ]
 STRUCTURED_CASES = [
     Case(
