@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.test import RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls.resolvers import RegexPattern
 
 from nodetool_site.routing import SOCKETS
 from storage.models import User
@@ -71,9 +72,14 @@ def written(pattern: str) -> str:
     return CONVERTER.sub(r"<\1>", text).replace("\\", "")
 
 
+def _anything(pattern: URLPattern | URLResolver) -> str:
+    """An empty regular expression is found in every path, an empty route in one."""
+    return ".*" if isinstance(pattern.pattern, RegexPattern) else ""
+
+
 def _walk(patterns: Iterable[URLPattern | URLResolver], before: str) -> Iterator[Route]:
     for pattern in patterns:
-        text = before + str(pattern.pattern)
+        text = before + (str(pattern.pattern) or _anything(pattern))
         if isinstance(pattern, URLResolver):
             yield from _walk(pattern.url_patterns, text)
         else:

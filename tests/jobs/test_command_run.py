@@ -171,7 +171,7 @@ def test_failed_run_is_a_failure_with_all_its_messages(run):
         (["--stdin"], "from nodetool.dsl import run", "stdin is not JSON"),
         (["--stdin"], "{}", "workflow_id or graph is required"),
         (["--stdin"], '{"workflow_id":"hello","job_id":"a b"}', "job_id must be"),
-        (["hello", "-u", "ghost"], "", "User ghost not found"),
+        (["hello", "-u", "ghost"], "", "User 'ghost' not found"),
     ],
 )
 def test_what_cannot_be_prepared_is_an_error_message(run, words, stdin, message):

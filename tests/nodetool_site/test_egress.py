@@ -404,7 +404,8 @@ async def test_it_works_on_any_loop(settings):
 
 def test_h08_nothing_else_opens_connections_over_http():
     opens = re.compile(
-        r"ClientSession\(|urlopen\(|HTTPS?Connection\(|import (requests|httpx)\b"
+        r"ClientSession\(|urlopen\(|build_opener\(|HTTPS?Connection\("
+        r"|import (requests|httpx)\b"
     )
     found = {
         file.relative_to(ROOT).as_posix()
