@@ -149,9 +149,13 @@ class RunCommandVerb(RunVerb):
         try:
             super().run(**options)
         except (ApplicationError, APIException, CommandError) as error:
-            if options["jsonl"] and not isinstance(error, RunFailed):
-                self._say_line(encode_json({"type": "error", "error": str(error)}))
+            self.tell(error, options)
             raise
+
+    def tell(self, error: Exception, options: dict[str, Any]) -> None:
+        """With ``--jsonl`` a failure to start is a line too."""
+        if options["jsonl"] and not isinstance(error, RunFailed):
+            self._say_line(encode_json({"type": "error", "error": str(error)}))
 
     def work(self, store: JobStore, **options: Any) -> None:
         source, params = options["source"], options["params"]

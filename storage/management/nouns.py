@@ -49,6 +49,9 @@ class Verb:
     def add_options(self, parser: CommandParser) -> None:
         """Declare the arguments."""
 
+    def tell(self, error: Exception, options: dict[str, Any]) -> None:
+        """Tell a program that reads along of a failure; people are told anyway."""
+
     def run(self, **options: Any) -> None:
         """Do it."""
         raise NotImplementedError
@@ -117,7 +120,11 @@ class NounCommand(BaseCommand):
         verb = self._made[options["verb"]]
         try:
             if _names_somebody(options):
-                options["user_id"] = find_account(options["user_id"]).pk
+                try:
+                    options["user_id"] = find_account(options["user_id"]).pk
+                except ApplicationError as error:
+                    verb.tell(error, options)
+                    raise
             verb.run(**options)
         except (ApplicationError, APIException) as error:
             raise CommandError(sentence(error)) from error
