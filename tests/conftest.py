@@ -20,6 +20,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 import pytest
 
+from nodetool_site.lib import redaction
+from nodetool_site.lib.known_values import KnownValues
 from tests.quick_flush import use_quick_flush
 from tests.scheduling import MODES, SharedServers
 from tests.services import isolation
@@ -58,6 +60,12 @@ def _logging_as_it_was() -> Iterator[None]:
     yield
     for logger in _loggers():
         logger.handlers[:] = before.get(logger, [])
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_its_own(monkeypatch) -> None:
+    """What one test has stored is not masked in what the next one says."""
+    monkeypatch.setattr(redaction, "known", KnownValues())
 
 
 def _loggers() -> list[logging.Logger]:
