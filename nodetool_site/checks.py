@@ -17,6 +17,7 @@ from nodetool_site.lib.auth_providers import (
     PROVIDERS,
     SUPABASE,
 )
+from nodetool_site.lib.egress import read_opened
 from nodetool_site.lib.hosts import is_loopback
 from nodetool_site.lib.modes import CHAT_SERVER, CLOSED, HARDENED, PUBLIC
 from nodetool_site.lib.surfaces import is_on
@@ -64,13 +65,7 @@ def settings_problems() -> Iterable[Problem]:
             f"ALLOWED_HOSTS=* in {settings.SERVER_MODE} mode would serve any Host name",
             "list the names by which clients reach this server",
         )
-    if settings.SERVER_MODE in HARDENED and settings.EGRESS_ALLOW_PRIVATE:
-        yield (
-            "nodetool.E016",
-            f"EGRESS_ALLOW_PRIVATE in {settings.SERVER_MODE} mode would let callers "
-            "look into this server's network",
-            "unset it: it is for desktop mode",
-        )
+    yield from _egress_problems()
 
 
 def process_problems() -> Iterable[Problem]:
@@ -116,6 +111,26 @@ def process_problems() -> Iterable[Problem]:
             f"DEBUG is on with {_place(HARDENED)}: "
             "error answers would show source code",
             "unset DEBUG",
+        )
+
+
+def _egress_problems() -> Iterable[Problem]:
+    try:
+        opened = read_opened(settings.ALLOW_PRIVATE_EGRESS)
+    except ValueError as error:
+        yield (
+            "nodetool.E023",
+            f"ALLOW_PRIVATE_EGRESS names '{error}', which is neither a host nor a "
+            "network",
+            "write hosts as in addresses, and networks as 10.1.0.0/16",
+        )
+        return
+    if settings.SERVER_MODE in HARDENED and opened.is_everything:
+        yield (
+            "nodetool.E016",
+            f"ALLOW_PRIVATE_EGRESS=1 in {settings.SERVER_MODE} mode would let callers "
+            "look into all of this server's network",
+            "name the hosts or networks that they may reach, or unset it",
         )
 
 

@@ -253,7 +253,9 @@ FAKE_PROVIDER_CHOSEN: bool | None = env.bool(
     "NODETOOL_ENABLE_FAKE_PROVIDER",
     default=env.bool("NODETOOL_MOCK_MODE", default=None),
 )
-EGRESS_ALLOW_PRIVATE = env.bool("EGRESS_ALLOW_PRIVATE", default=False)
+ALLOW_PRIVATE_EGRESS: tuple[str, ...] = tuple(
+    env.words("ALLOW_PRIVATE_EGRESS", default=[])
+)
 
 # --- Limits (0 turns one off)
 MAX_BODY_BYTES = env.whole("MAX_BODY_BYTES", default=10 * 1024**2)

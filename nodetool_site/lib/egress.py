@@ -20,16 +20,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib import import_module
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from django.conf import settings
 
+from nodetool_site.lib.environment import FALSE_WORDS, TRUE_WORDS
 from nodetool_site.lib.errors import BadRequest
 from nodetool_site.lib.modes import DESKTOP
-from nodetool_site.lib.public_addresses import may_connect
+from nodetool_site.lib.public_addresses import EVERYWHERE, Network, may_connect
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
@@ -147,7 +148,7 @@ class EgressClient:
 
         connector = aiohttp.TCPConnector(
             resolver=_resolver(self.lookup),
-            socket_factory=_checked_socket,
+            socket_factory=partial(_checked_socket, str(url.raw_host)),
             use_dns_cache=False,
             force_close=True,
         )
@@ -221,28 +222,64 @@ def _is_plain(host: str) -> bool:
         return is_name and _NUMBER.fullmatch(last) is None
 
 
-def allows_private() -> bool:
-    """Tell whether this machine and its networks may be fetched from."""
-    return settings.EGRESS_ALLOW_PRIVATE and settings.SERVER_MODE == DESKTOP
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What may be fetched from although it is private: hosts by name, and networks."""
+
+    hosts: frozenset[str] = frozenset()
+    networks: tuple[Network, ...] = ()
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether this machine and all its networks are open."""
+        return self.networks == EVERYWHERE
+
+    def to(self, host: str) -> tuple[Network, ...]:
+        """Return the networks that a host of this name may be in."""
+        return EVERYWHERE if host.rstrip(".") in self.hosts else self.networks
+
+
+@lru_cache(maxsize=8)
+def read_opened(words: tuple[str, ...]) -> Opened:
+    """Read ``ALLOW_PRIVATE_EGRESS``: hosts and networks, or 1 for everything.
+
+    Raises:
+        ValueError: a word is neither; its text is that word.
+    """
+    if len(words) == 1 and words[0].lower() in TRUE_WORDS:
+        return Opened(networks=EVERYWHERE)
+    if len(words) == 1 and words[0].lower() in FALSE_WORDS:
+        return Opened()
+    hosts, networks = set(), []
+    for word in words:
+        try:
+            networks.append(ip_network(word))
+        except ValueError:
+            host = word.lower().rstrip(".")
+            if not _is_plain(host):
+                raise ValueError(word) from None
+            hosts.add(host)
+    return Opened(frozenset(hosts), tuple(networks))
 
 
 def _check(address: str, host: str) -> None:
-    if may_connect(address, allows_private=allows_private()):
+    opened = read_opened(settings.ALLOW_PRIVATE_EGRESS)
+    if may_connect(address, opened=opened.to(host)):
         return
     cure = "Send the content itself instead of its address"
-    if settings.SERVER_MODE == DESKTOP and not settings.EGRESS_ALLOW_PRIVATE:
-        cure += ", or set EGRESS_ALLOW_PRIVATE=1 to reach this machine and its network"
+    if settings.SERVER_MODE == DESKTOP and may_connect(address, opened=EVERYWHERE):
+        cure += f", or let this server reach it with ALLOW_PRIVATE_EGRESS={host}"
     raise RefusedAddress(f"'{host}' is not a public address. {cure}.")
 
 
-def _checked_socket(info: Any) -> socket.socket:
+def _checked_socket(host: str, info: Any) -> socket.socket:
     """Make the socket that is connected to an address; ``info`` as ``getaddrinfo``'s.
 
     Raises:
         RefusedAddress: it may not be connected to.
     """
     family, kind, protocol, _, address = info
-    _check(address[0], address[0])
+    _check(address[0], host)
     return socket.socket(family, kind, protocol)
 
 

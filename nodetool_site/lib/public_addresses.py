@@ -26,6 +26,7 @@ def _networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(word) for word in text.split())
 
 
+EVERYWHERE = _networks("0.0.0.0/0 ::/0")
 # Where machines in clouds are told their keys, as far as it is not link-local: Oracle,
 # Azure, Alibaba, Amazon, Google. No setting opens these.
 _METADATA = _networks(
@@ -50,26 +51,23 @@ _ISATAP = 0x5EFE  # in the middle of an address, before an IPv4 address
 _ISATAP_MASK = 0xFCFFFFFF
 
 
-def may_connect(text: str, *, allows_private: bool) -> bool:
+def may_connect(text: str, *, opened: Iterable[Network] = ()) -> bool:
     """Tell whether an address, as a resolver writes it, may be connected to.
 
-    ``allows_private`` opens this machine and the networks behind it, never what gives
-    out credentials.
+    ``opened``: what of this machine and of the networks behind it may be, too; it
+    opens nothing that gives out credentials.
 
     Raises:
         ValueError: it is no address.
     """
-    return all(
-        _is_allowed(address, allows_private=allows_private)
-        for address in _meant(ip_address(text))
-    )
+    return all(_is_allowed(address, opened) for address in _meant(ip_address(text)))
 
 
-def _is_allowed(address: Address, *, allows_private: bool) -> bool:
+def _is_allowed(address: Address, opened: Iterable[Network]) -> bool:
     if _is_in(address, _METADATA):
         return False
     if _is_in(address, _PRIVATE):
-        return allows_private
+        return _is_in(address, opened)
     if isinstance(address, IPv6Address) and address not in _UNICAST:
         return False
     return not _is_in(address, _NO_HOSTS)

@@ -59,7 +59,7 @@ async def test_c01_all_that_a_message_refers_to_reaches_the_model(new_server):
             env={
                 "OPENAI_BASE_URL": f"{model.url}/v1",
                 "OPENAI_API_KEY": "k",
-                "EGRESS_ALLOW_PRIVATE": "1",
+                "ALLOW_PRIVATE_EGRESS": "127.0.0.1",
             }
         )
         picture = await upload(server, PNG, "a.png", "image/png")
@@ -109,7 +109,7 @@ async def test_c01_all_that_a_message_refers_to_reaches_the_model(new_server):
 @pytest.mark.parametrize(
     ("part", "param", "reason"),
     [
-        (image("http://127.0.0.1:1/a.png"), "image_url.url", "EGRESS_ALLOW_PRIVATE=1"),
+        (image("http://127.0.0.1:1/a.png"), "image_url.url", "_EGRESS=127.0.0.1"),
         (image("http://[::ffff:10.0.0.1]/"), "image_url.url", "not a public address"),
         (image("http://2130706433/"), "image_url.url", "four decimal numbers"),
         (image("ftp://public.test/a.png"), "image_url.url", "http"),

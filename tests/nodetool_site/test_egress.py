@@ -84,7 +84,7 @@ async def net(monkeypatch):
 
 
 def private(address):
-    return not may_connect(address, allows_private=False)
+    return not may_connect(address)
 
 
 # --- Where to
@@ -174,7 +174,7 @@ async def test_h08_proxies_of_the_environment_are_not_asked(net, monkeypatch):
 
 
 async def test_h08_the_setting_opens_the_own_network_and_no_metadata(net, settings):
-    settings.EGRESS_ALLOW_PRIVATE = True
+    settings.ALLOW_PRIVATE_EGRESS = ("1",)
     own = [
         f"http://[{a}]/" if ":" in a else f"http://{a}/" for a in web_addresses.PRIVATE
     ]
@@ -189,20 +189,78 @@ async def test_h08_the_setting_opens_the_own_network_and_no_metadata(net, settin
     }
 
 
-@pytest.mark.parametrize("mode", ["private", "public"])
-async def test_the_setting_counts_on_a_desktop_only(net, settings, mode):
-    settings.EGRESS_ALLOW_PRIVATE = True
-    settings.SERVER_MODE = mode
+async def test_h08_the_setting_opens_the_hosts_and_networks_that_it_names(
+    net, settings
+):
+    settings.SERVER_MODE = "public"
+    settings.ALLOW_PRIVATE_EGRESS = ("Internal.test", "192.168.0.0/24", "fd12::/16")
+    behind = {"internal.test": "10.0.0.7", "other.test": "10.0.0.7"}
+    behind["metadata.internal.test"] = "169.254.169.254"
+
+    async def lookup(host, port):
+        return [behind.get(host.rstrip("."), host)]
+
+    net.lookup = lookup
+    opened = ["internal.test", "INTERNAL.TEST.", "192.168.0.1", "[fd12::1]"]
+    opened.append("[::ffff:192.168.0.1]")
+    closed = ["other.test", "10.0.0.7", "192.168.1.1", "[fd13::1]", "127.0.0.1"]
+    closed += ["metadata.internal.test", "169.254.169.254"]
+
+    for host in opened:
+        assert (await net.fetch(f"http://{host}/")).content == b"here", host
+    reached = len(net.connects)
+    refused = [host for host in closed if await net.refuses(f"http://{host}/")]
+
+    assert refused == closed
+    assert len(net.connects) == reached == len(opened)
+
+
+async def test_h08_a_host_that_is_open_opens_none_that_it_redirects_to(
+    monkeypatch, settings
+):
+    settings.ALLOW_PRIVATE_EGRESS = ("127.0.0.1",)
+    answers = (whole(b"", 302, Location="http://127.0.0.2/"), OK)
+    async with network(monkeypatch, *answers) as net:
+        assert await net.refuses("http://127.0.0.1/")
+
+    assert net.hosts == {"127.0.0.1"}
+
+
+async def test_h08_an_open_name_never_leads_to_credentials(net, settings):
+    settings.ALLOW_PRIVATE_EGRESS = ("internal.test", "169.254.0.0/16")
+
+    async def lookup(host, port):
+        return ["169.254.169.254"]
+
+    net.lookup = lookup
+    for url in ("http://internal.test/", "http://169.254.169.254/"):
+        with pytest.raises(RefusedAddress) as raised:
+            await net.fetch(url)
+        assert "ALLOW_PRIVATE_EGRESS" not in str(raised.value)
+
+    assert net.connects == []
+
+
+@pytest.mark.parametrize("words", [(), ("0",), ("off",)])
+async def test_h08_without_the_setting_nothing_private_is_open(net, settings, words):
+    settings.ALLOW_PRIVATE_EGRESS = words
+
+    assert await net.refuses("http://127.0.0.1/")
+
+
+async def test_only_the_desktop_is_told_of_the_setting(net, settings):
+    settings.SERVER_MODE = "private"
 
     with pytest.raises(RefusedAddress) as raised:
         await net.fetch("http://127.0.0.1/")
 
-    assert "EGRESS_ALLOW_PRIVATE" not in str(raised.value)
+    assert "ALLOW_PRIVATE_EGRESS" not in str(raised.value)
     assert net.connects == []
 
 
 async def test_a_refusal_names_the_cure_and_no_address_behind_a_name(net):
-    with pytest.raises(RefusedAddress, match="EGRESS_ALLOW_PRIVATE=1") as raised:
+    cure = "ALLOW_PRIVATE_EGRESS=internal.test"
+    with pytest.raises(RefusedAddress, match=cure) as raised:
         await net.fetch("http://internal.test/secret-path?token=abc")
 
     assert "'internal.test' is not a public address" in str(raised.value)
@@ -393,7 +451,7 @@ async def test_a_name_server_that_hangs_is_not_waited_for(net):
 
 
 async def test_it_works_on_any_loop(settings):
-    settings.EGRESS_ALLOW_PRIVATE = True
+    settings.ALLOW_PRIVATE_EGRESS = ("localhost",)
     async with vendor(OK) as served:
         url = served.url.replace("127.0.0.1", "localhost")
         here = await client.fetch(url)
