@@ -152,7 +152,10 @@ class ServerProcess:
             try:
                 with urllib.request.urlopen(self.base_url + path, timeout=2) as reply:
                     return bool(reply.status == 200)
-            except (urllib.error.URLError, OSError):
+            except urllib.error.HTTPError as error:
+                error.close()
+                return False
+            except OSError:
                 return False
 
         wait_until(answers, what=f"{path} of {self.base_url}", timeout_s=timeout_s)

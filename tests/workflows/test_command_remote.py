@@ -1,7 +1,9 @@
 """``workflows --api-url``: the same verbs, answered by a running server."""
 
+import gc
 import json
 import threading
+from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -122,6 +124,13 @@ def test_a_token_goes_nowhere_else(moved, capsys):
     assert ended.value.code == 1
     assert "redirects to http://localhost:" in capsys.readouterr().err
     assert seen == [("/api/workflows/w", "Bearer mine")]
+    assert not [
+        answer
+        for answer in gc.get_objects()
+        if isinstance(answer, HTTPResponse)
+        and url in getattr(answer, "url", "")
+        and not answer.closed
+    ]
 
 
 def test_of_several_tokens_the_newest_is_sent(settings):

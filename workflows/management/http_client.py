@@ -118,6 +118,7 @@ class _NoRedirects(HTTPRedirectHandler):
     def redirect_request(
         self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> None:
+        fp.close()
         raise CommandError(f"{req.host} redirects to {newurl}: name that server")
 
 
