@@ -55,6 +55,7 @@ REQUEST = object_of(
         "provider": optional(TEXT),
         "stream": optional(FLAG),
         "resumable": optional(FLAG),
+        "thread_id": optional(TEXT),
         "stream_options": optional(object_of({}, {"include_usage": FLAG})),
         "temperature": optional(NUMBER),
         "top_p": optional(NUMBER),

@@ -90,6 +90,7 @@ async def whole_answer(
 
     Raises:
         ProviderError: one of them failed, or says more than is kept in memory.
+        ThreadNotFound: see ``Generation.keep``.
     """
     answers = [_Answer(call.index) for call in generation.calls]
     left, size = len(answers), 0
@@ -109,6 +110,7 @@ async def whole_answer(
                 left -= _finish(answer, call)
         if size > MAX_CHARACTERS:
             raise ProviderError("The answer of the provider is too long.")
+    await generation.keep()
     choices = [answer.document() for answer in answers]
     if is_legacy:
         for choice in choices:

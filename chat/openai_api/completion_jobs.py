@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from chat.openai_api.errors import InvalidField
+from chat.openai_api.errors import UNSUPPORTED, InvalidField
 from chat.openai_api.generation import Head
 from chat.openai_api.job_readings import ProviderReading, WorkflowReading
 from chat.openai_api.requests import Completion
@@ -110,13 +110,14 @@ class NewCompletion(msgspec.Struct, frozen=True, kw_only=True):
     job: JobRequest
 
 
-def wants_resumable(body: dict[str, Any], header: str, *, is_stream: bool) -> bool:
+def wants_resumable(body: dict[str, Any], header: str, wanted: Completion) -> bool:
     """Tell whether a request asks for a stream that can be resumed.
 
     ``header`` is ``X-Resumable``.
 
     Raises:
-        InvalidField: it does and is no stream, or says neither yes nor no.
+        InvalidField: it does and is no stream, or is for a thread, or says neither yes
+            nor no.
     """
     named = body.get("resumable")
     if named is not None and not isinstance(named, bool):
@@ -126,7 +127,14 @@ def wants_resumable(body: dict[str, Any], header: str, *, is_stream: bool) -> bo
     if header not in ("", "0", "1"):
         raise InvalidField("X-Resumable", "The header X-Resumable must be 0 or 1.")
     is_wanted = bool(named) if named is not None else header == "1"
-    if is_wanted and not is_stream:
+    if is_wanted and wanted.thread_id is not None:
+        raise InvalidField(
+            "thread_id",
+            "'thread_id' cannot go with 'resumable'. An answer that goes on without "
+            "its client and is stored is a turn: send chat_message on /ws.",
+            code=UNSUPPORTED,
+        )
+    if is_wanted and not wanted.is_stream:
         raise InvalidField(
             "resumable",
             "The 'resumable' parameter is only allowed when 'stream' is enabled.",

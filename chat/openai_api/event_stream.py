@@ -60,7 +60,7 @@ class EventStream:
                 yield b"".join(pieces) + self._failed(failure)
                 return
             if not self._left:
-                yield b"".join(pieces) + self._end()
+                yield b"".join(pieces) + await self._kept()
                 return
             if pieces or not items:
                 yield b"".join(pieces) or sse.KEEP_ALIVE
@@ -73,6 +73,14 @@ class EventStream:
             self._deadline.cancel()
         leases.close(self._lease)
         self._generation.close()
+
+    async def _kept(self) -> bytes:
+        """Return the end of a stream whose answers are whole, once they are stored."""
+        try:
+            await self._generation.keep()
+        except Exception as error:  # noqa: BLE001 - told to whoever reads
+            return self._failed(error)
+        return self._end()
 
     def _add(self, pieces: list[bytes], call: Call, chunk: Chunk) -> None:
         """Add the events of a chunk.

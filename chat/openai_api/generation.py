@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from workflows.providers.calls import Call, characters_of
 from workflows.providers.messages import ChatRequest, Chunk
+
+if TYPE_CHECKING:
+    from chat.openai_api.thread_storage import Exchange
 
 Item: TypeAlias = tuple[Call, Chunk | Exception | None]
 """What a call has to say next; None is its end, an exception its failure."""
@@ -30,20 +33,24 @@ class Generation:
     """Some calls of a provider, each in a task of its own.
 
     ``close`` must be called: it ends the calls to the provider that still run.
+    ``exchange``: what a thread is to have of it.
     """
 
     def __init__(
         self,
         answers: Sequence[AsyncGenerator[Chunk, None]],
         request: ChatRequest,
+        exchange: Exchange | None = None,
     ) -> None:
+        self._exchange = exchange
         self._items: list[Item] = []
         self._waiting_characters = 0
         self._reader: asyncio.Future[None] | None = None
         self._wake_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._has_room = asyncio.Event()
-        self.calls = [Call(index, request) for index in range(len(answers))]
+        make = Call if exchange is None else exchange.call
+        self.calls = [make(index, request) for index in range(len(answers))]
         self._loop = asyncio.get_running_loop()
         self._tasks = [
             self._loop.create_task(self._pump(call, answer))
@@ -60,6 +67,15 @@ class Generation:
         items, self._items, self._waiting_characters = self._items, [], 0
         self._has_room.set()
         return items
+
+    async def keep(self) -> None:
+        """Store what has been said where it is to be stored; all of it must be there.
+
+        Raises:
+            ThreadNotFound: the thread is somebody else's by now.
+        """
+        if self._exchange is not None:
+            await self._exchange.store()
 
     def cut(self, call: Call) -> None:
         """End the call to the provider: no more of this answer is needed."""

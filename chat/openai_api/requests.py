@@ -34,7 +34,8 @@ class Completion:
 
     ``model`` is the id as they wrote it. ``request`` lacks its messages, until what
     they refer to has been read. ``is_legacy``: it speaks of functions, as requests did
-    before there were tools, and so does the answer.
+    before there were tools, and so does the answer. ``thread_id``: the thread that is
+    to have the messages and the answer.
     """
 
     model: str
@@ -45,6 +46,7 @@ class Completion:
     is_stream: bool
     wants_usage: bool
     is_legacy: bool
+    thread_id: str | None = None
 
 
 def read_completion(body: dict[str, Any]) -> Completion:
@@ -87,15 +89,20 @@ def read_completion(body: dict[str, Any]) -> Completion:
         response_format=_response_format(fields),
         extras=_extras(fields),
     )
+    choices = fields.whole("n", 1, MAX_CHOICES) or 1
+    thread_id = fields.text("thread_id") or None
+    if thread_id is not None and choices > 1:
+        raise fields.refused("n", "must be 1 with 'thread_id': a thread has one answer")
     return Completion(
         model=model,
         provider=fields.text("provider"),
         messages=messages,
         request=request,
-        choices=fields.whole("n", 1, MAX_CHOICES) or 1,
+        choices=choices,
         is_stream=is_stream,
         wants_usage=_wants_usage(fields, is_stream=is_stream),
         is_legacy=is_legacy,
+        thread_id=thread_id,
     )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from chat.openai_api.completion_jobs import NewCompletion
     from chat.openai_api.generation import Generation, Head
     from chat.openai_api.requests import Completion
+    from chat.openai_api.thread_storage import Exchange
     from chat.workflow_models import WorkflowModel
     from storage.identity import Identity
 
@@ -42,10 +43,11 @@ class ChatCompletions(OpenAIView):
         wanted = read_completion(body)
         identity = cast("Identity", request.user)
         header = request.META.get("HTTP_X_RESUMABLE", "")
-        if wants_resumable(body, header, is_stream=wanted.is_stream):
+        if wants_resumable(body, header, wanted):
             new = await _job_of(request, wanted, identity)
             return await start_stream(request, new)
-        generation = await generation_of(request, wanted, identity)
+        exchange = await _exchange_of(wanted, body["messages"], identity)
+        generation = await generation_of(request, wanted, identity, exchange)
         head = Head(f"chatcmpl-{secrets.token_hex(16)}", int(time.time()), wanted.model)
         if wanted.is_stream:
             return await _stream(generation, head, wanted, identity)
@@ -87,7 +89,10 @@ class ModelDetail(OpenAIView):
 
 
 async def generation_of(
-    request: Request, wanted: Completion, identity: Identity
+    request: Request,
+    wanted: Completion,
+    identity: Identity,
+    exchange: Exchange | None = None,
 ) -> Generation:
     """Return what answers a request: calls of a model, or runs.
 
@@ -105,17 +110,33 @@ async def generation_of(
         workflow, params = await _workflow_of(wanted, identity)
         base_url, owner_id = base_url_of(request), identity.user_id
         answer = run_workflow(workflow, params, owner_id=owner_id, base_url=base_url)
-        return Generation([answer], ChatRequest(model=wanted.model, messages=()))
+        asked = ChatRequest(model=wanted.model, messages=())
+        return Generation([answer], asked, exchange)
     found, call = await _call_of(request, wanted, identity)
     if served_tools(call):
         runs = [
             run_job(one_answer(found, call), ProviderReading(), identity.user_id)
             for _ in range(wanted.choices)
         ]
-        return Generation(runs, ChatRequest(model=wanted.model, messages=()))
+        asked = ChatRequest(model=wanted.model, messages=())
+        return Generation(runs, asked, exchange)
     provider = found.access.connect()
     answers = [provider.stream(call) for _ in range(wanted.choices)]
-    return Generation(answers, call)
+    return Generation(answers, call, exchange)
+
+
+async def _exchange_of(
+    wanted: Completion, messages: list[dict[str, Any]], identity: Identity
+) -> Exchange | None:
+    """Return what the request's thread is to have, if it names one."""
+    if wanted.thread_id is None:
+        return None
+    # As in ``ChatCompletions.post``.
+    from chat.openai_api.thread_storage import Exchange
+
+    exchange = Exchange(identity.user_id, wanted.thread_id, wanted, messages)
+    await exchange.check()
+    return exchange
 
 
 async def _job_of(

@@ -401,7 +401,9 @@ async def test_z04_a_workflow_inside_his_is_his_or_public(world, bob):
         assert HERS not in str(events)
 
 
-async def test_z04_no_node_reads_or_adds_to_her_thread(world, bob, hers):
+async def test_z04_no_node_and_no_completion_reads_or_adds_to_her_thread(
+    world, bob, hers
+):
     model = {"type": "language_model", "provider": "fake", "id": "fake/echo"}
     thread_id = hers["thread_id"]
     own = await world.make(workflow, "bob")
@@ -428,6 +430,11 @@ async def test_z04_no_node_reads_or_adds_to_her_thread(world, bob, hers):
         assert reason in answer.json["error"]
         events = await must(bob, "GET", f"/api/jobs/{answer.json['job_id']}/events")
         assert HERS not in str(events)
+    hi = [{"role": "user", "content": "Hi"}]
+    body = {"model": "fake/echo", "messages": hi, "thread_id": thread_id}
+    answer = await bob.request("POST", "/v1/chat/completions", body)
+    assert answer.status == 404
+    assert HERS not in str(answer.json)
     rest = f"/api/messages?thread_id={thread_id}"
     messages = await must(world.people["alice"], "GET", rest)
     assert "Hi" not in [each["content"] for each in messages["messages"]]

@@ -150,6 +150,33 @@ def _ask(client, is_stream, **asked):
         return stream.get_final_completion()
 
 
+async def test_c01_a_conversation_is_kept_in_a_thread(client, raw):
+    extra = {"thread_id": "kept-by-the-client"}
+    first = client.chat.completions.create(
+        model="fake/echo", messages=HI, extra_body=extra
+    )
+    messages = [
+        *HI,
+        {"role": "assistant", "content": first.choices[0].message.content},
+        {"role": "user", "content": "Again!"},
+    ]
+
+    stream = client.chat.completions.create(
+        model="fake/echo", messages=messages, stream=True, extra_body=extra
+    )
+
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == "Again!"
+    path = f"/api/messages/?thread_id={extra['thread_id']}"
+    status, _, body = await raw(None, method="GET", path=path)
+    assert status == 200
+    assert [(m["role"], m["content"]) for m in json.loads(body)["messages"]] == [
+        ("user", HI[0]["content"]),
+        ("assistant", HI[0]["content"]),
+        ("user", "Again!"),
+        ("assistant", "Again!"),
+    ]
+
+
 @pytest.mark.parametrize("is_stream", [False, True])
 def test_several_answers_and_stop_strings(client, is_stream):
     asked = {"model": "fake/echo", "messages": HI, "n": 3, "stop": ["ever", "zzz"]}

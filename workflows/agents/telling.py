@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workflows.agents.loop import Happening, Piece, ToolEnded, ToolStarted
+from workflows.agents.tools import AskedCall
 from workflows.engine.context import NodeContext
 from workflows.engine.events import Chunk, ToolCallUpdate, ToolResultUpdate
 
@@ -73,13 +74,13 @@ class Teller:
         )
 
 
-def call_document(ended: ToolEnded) -> dict[str, Any]:
-    """Return a call as ``tool_calls`` of a message has it."""
+def call_document(call: AskedCall, result: Any = None) -> dict[str, Any]:
+    """Return a call, and what it came to, as ``tool_calls`` of a message has it."""
     return {
-        "id": ended.call.id,
-        "name": ended.call.name,
-        "args": ended.call.arguments,
-        "result": ended.outcome.value,
+        "id": call.id,
+        "name": call.name,
+        "args": call.arguments,
+        "result": result,
         "step_id": None,
         "message": None,
     }

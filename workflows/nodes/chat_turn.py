@@ -116,7 +116,7 @@ class _AddedMessages:
 
     async def add_round(self, ended: RoundEnded) -> None:
         """Add the model's calls and, after them, what each came to."""
-        calls = [call_document(call) for call in ended.calls]
+        calls = [call_document(c.call, c.outcome.value) for c in ended.calls]
         thinking = self.thoughts.take()
         await self.add("assistant", "", tool_calls=calls, thinking=thinking)
         for call in ended.calls:
