@@ -152,7 +152,7 @@ class ProductProcess:
         self._checked += len(text)
         lines = text.splitlines()
         found = (
-            "\n".join(lines[max(0, n - 2) : n + 30])
+            "\n".join(lines[max(0, n - 2) : n + 80])
             for n, line in enumerate(lines)
             if FAULTS.search(line)
         )

@@ -4,6 +4,7 @@ import os
 import pty
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from typing import Self
 
@@ -42,7 +43,11 @@ class Terminal:
         os.close(self.main)
 
     def interrupt(self) -> None:
-        """Press Ctrl-C."""
+        """Press Ctrl-C, a moment after what was waited for.
+
+        One that comes while readline begins to wait is heard with the next key alone.
+        """
+        time.sleep(0.2)
         self.process.send_signal(signal.SIGINT)
 
     def terminate(self) -> None:

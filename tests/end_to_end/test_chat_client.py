@@ -62,7 +62,7 @@ def test_interrupt_ends_the_answer_then_the_program(server):
         terminal.interrupt()
         terminal.wait_for("(stopped)")
         terminal.type('{"text": "still here"}')
-        terminal.wait_for("\nstill here")
+        terminal.wait_for("\nstill here\n> ")
         terminal.interrupt()
 
         assert terminal.process.wait(10) == 130
