@@ -86,6 +86,7 @@ class Reader:
         self._live: deque[Batch] = deque()
         self._live_bytes = 0
         self._announced = 0
+        self._must_read = False
         self.last_heard = self.loop.time()
 
     def on_batch(self, batch: Batch) -> None:
@@ -101,22 +102,20 @@ class Reader:
         self._wake()
 
     def look_again(self) -> None:
-        """Read the log at the next page, whatever was announced."""
-        self._announced = max(self._announced, self.cursor + 1)
+        """Read the log to its end, whatever was announced."""
+        self._must_read = True
         self.last_heard = self.loop.time()
         self._wake()
 
     async def page(self) -> Page | None:
-        """The next page, or None while there is nothing new."""
+        """The next page, or None while there is nothing new.
+
+        The first None after ``look_again`` says that the log has no more: what was
+        heard of before it is no reason to leave out the rest.
+        """
         page = self._live_page()
-        announced = self._announced
-        if page is None and announced > self.cursor:
-            page = await db(read_page, self.job_id, self.cursor)
-            if page is not None:
-                # There may be more than a page: read on until there is nothing.
-                self._announced = max(self._announced, page.last_seq + 1)
-            elif self._announced == announced:
-                self._announced = self.cursor
+        if page is None and (self._must_read or self._announced > self.cursor):
+            page = await self._stored_page()
         if page is not None:
             self.cursor = page.last_seq
             self.is_done = page.is_final
@@ -163,6 +162,20 @@ class Reader:
     def close(self) -> None:
         """Stop listening."""
         feed.remove(self)
+
+    async def _stored_page(self) -> Page | None:
+        announced, self._must_read = self._announced, False
+        try:
+            page = await db(read_page, self.job_id, self.cursor)
+        except BaseException:
+            self._must_read = True
+            raise
+        if page is not None:
+            # There may be more than a page: read on until there is nothing.
+            self._must_read = True
+        elif self._announced == announced:
+            self._announced = self.cursor
+        return page
 
     def _live_page(self) -> Page | None:
         live = self._live

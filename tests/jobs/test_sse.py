@@ -8,11 +8,14 @@ import pytest
 from django.db import OperationalError
 
 from jobs import feed as feed_module
+from jobs import services
+from jobs.api.sse import EventStream, StreamOptions
 from jobs.event_log import JobLog
-from jobs.feed import feed
+from jobs.feed import Reader, feed
 from jobs.models import EventBatch, Job, Status
 from nodetool_site.lib.db import db
 from nodetool_site.lib.lifecycle import stopping
+from storage.identity import Identity
 from storage.models import User
 from tests.jobs import graphs
 from tests.jobs.conftest import hold
@@ -263,6 +266,28 @@ async def test_e02_joint_between_replay_and_live_has_no_gap_and_no_double(me, lo
         body += await exchange.rest()
 
     assert parse_sse(body).seqs == [*range(1, 1503)]
+
+
+async def test_e02_an_end_that_is_known_before_it_is_heard_of_leaves_no_gap(
+    log, monkeypatch
+):
+    """What another process stores may be committed long before it is announced."""
+    before = (await services.get_state("1", log.job_id)).last_seq
+    options = StreamOptions(Identity("1"), base_url="")
+    stream = EventStream(log.job_id, options, after=before, is_new=True)
+    say(log, "a", "b")
+    await log.stored()
+    await asyncio.sleep(0.05)  # heard of, and not read yet
+    monkeypatch.setattr(Reader, "on_batch", lambda *_: None)
+    say(log, "c")
+    await end(log)
+
+    stream.begin(await services.get_state("1", log.job_id))
+    sent = parse_sse(b"".join([piece async for piece in stream]))
+    stream.close()
+
+    assert sent.seqs == [before + n for n in (1, 2, 3, 4)]
+    assert [event.json.get("content") for event in sent.events[:-1]] == ["a", "b", "c"]
 
 
 async def test_s5_rest_after_a_lost_client_is_exactly_what_it_missed(me):
