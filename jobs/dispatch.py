@@ -27,12 +27,18 @@ _loaders: list[Callable[[], object]] = []
 
 
 def configure_celery_by(load: Callable[[], object]) -> None:
-    """Let the project say how its Celery application is loaded, at the first ring."""
+    """Let the project say how its Celery application is loaded."""
     _loaders.append(load)
 
 
 @lru_cache(maxsize=1)
-def _load_application() -> None:
+def load_celery() -> None:
+    """Load the project's Celery application.
+
+    A server does so before it has threads: some abstract classes of Celery look up
+    their own names, and whoever tests an object against their bases while those are
+    not bound yet, as Django does for every field, gets a NameError.
+    """
     for load in _loaders:
         load()
 
@@ -68,7 +74,7 @@ async def ring_or_fail(job_id: str) -> None:
 
 
 def _send(job_id: str) -> None:
-    _load_application()
+    load_celery()
     # Celery costs start-up time that the embedded mode does not need.
     from celery import current_app
 

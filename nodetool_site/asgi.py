@@ -10,6 +10,7 @@ from django.db import Error as DatabaseProblem
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nodetool_site.settings")
 django.setup(set_prefix=False)
 
+from jobs import dispatch  # noqa: E402 - needs the settings
 from nodetool_site.checks import settings_problems  # noqa: E402 - needs the settings
 
 # Under every server, not only our own command: what must not start does not.
@@ -26,6 +27,9 @@ from nodetool_site.lib.surfaces import is_probe  # noqa: E402
 from nodetool_site.refusals import refusal_response  # noqa: E402
 from nodetool_site.routing import SOCKETS, SocketRouter  # noqa: E402
 from storage.start_up import is_prepared, prepare_process  # noqa: E402
+
+if dispatch.is_remote():
+    dispatch.load_celery()
 
 logger = logging.getLogger(__name__)
 http = Handler()

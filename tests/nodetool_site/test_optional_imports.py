@@ -45,6 +45,31 @@ def test_a_server_at_rest_holds_none_of_what_it_may_never_need():
     assert done.stdout.split() == []
 
 
+def test_what_names_itself_while_it_is_made_is_loaded_before_there_are_threads():
+    """Else whoever builds a query meanwhile fails: these are subclasses of Callable."""
+    names = ("celery.utils.abstract", "vine.abstract")
+    program = (
+        "import sys, nodetool_site.asgi\n"
+        f"print(all(name in sys.modules for name in {names}))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
+            "PYTHONPATH": str(ROOT),
+            "DATABASE_URL": "postgres://127.0.0.1/unused",
+            "REDIS_URL": "redis://127.0.0.1/0",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "True\n"
+
+
 def test_a_hidden_module_is_not_found_and_afterwards_as_ever(tmp_path, monkeypatch):
     (tmp_path / "a_companion.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
