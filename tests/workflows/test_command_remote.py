@@ -127,7 +127,7 @@ def test_a_token_goes_nowhere_else(moved, capsys):
     assert not [
         answer
         for answer in gc.get_objects()
-        if isinstance(answer, HTTPResponse)
+        if type(answer) is HTTPResponse  # asking a lazy object would make it
         and url in getattr(answer, "url", "")
         and not answer.closed
     ]
