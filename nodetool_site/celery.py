@@ -23,6 +23,7 @@ from nodetool_site.lib.errors import ApplicationError  # noqa: E402
 from storage.start_up import prepare_process  # noqa: E402
 
 app = Celery("nodetool_site", fixups=[])
+app.set_default()  # for every thread, not only the one that loads this
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["jobs"])
 
