@@ -10,6 +10,7 @@ from django.db import OperationalError
 from jobs import feed as feed_module
 from jobs import services
 from jobs.api.sse import EventStream, StreamOptions
+from jobs.batches import Batch
 from jobs.event_log import JobLog
 from jobs.feed import Reader, feed
 from jobs.models import EventBatch, Job, Status
@@ -272,12 +273,18 @@ async def test_e02_an_end_that_is_known_before_it_is_heard_of_leaves_no_gap(
     log, monkeypatch
 ):
     """What another process stores may be committed long before it is announced."""
+    heard, hear = asyncio.Event(), Reader.on_batch
+
+    def note(reader: Reader, batch: Batch) -> None:
+        hear(reader, batch)
+        heard.set()
+
+    monkeypatch.setattr(Reader, "on_batch", note)
     before = (await services.get_state("1", log.job_id)).last_seq
     options = StreamOptions(Identity("1"), base_url="")
     stream = EventStream(log.job_id, options, after=before, is_new=True)
     say(log, "a", "b")
-    await log.stored()
-    await asyncio.sleep(0.05)  # heard of, and not read yet
+    await asyncio.wait_for(heard.wait(), 10)
     monkeypatch.setattr(Reader, "on_batch", lambda *_: None)
     say(log, "c")
     await end(log)
