@@ -4,9 +4,10 @@ import os
 import pty
 import signal
 import subprocess
-import time
 from contextlib import suppress
 from typing import Self
+
+import psutil
 
 from tests.end_to_end.processes import wait_until
 from tests.end_to_end.server import ServerProcess, nodetool_argv
@@ -43,11 +44,16 @@ class Terminal:
         os.close(self.main)
 
     def interrupt(self) -> None:
-        """Press Ctrl-C, a moment after what was waited for.
+        """Press Ctrl-C, once the command waits.
 
         One that comes while readline begins to wait is heard with the next key alone.
         """
-        time.sleep(0.2)
+        command = psutil.Process(self.process.pid)
+        wait_until(
+            lambda: command.status() == psutil.STATUS_SLEEPING,
+            what="a command that waits",
+            timeout_s=30,
+        )
         self.process.send_signal(signal.SIGINT)
 
     def terminate(self) -> None:
